@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.cli;
+
+import org.jspecify.annotations.NullMarked;

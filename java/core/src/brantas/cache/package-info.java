@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.cache;
+
+import org.jspecify.annotations.NullMarked;

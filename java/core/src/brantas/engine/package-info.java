@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.engine;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.format;
+
+import org.jspecify.annotations.NullMarked;

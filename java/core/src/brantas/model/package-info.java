@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.model;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.op;
+
+import org.jspecify.annotations.NullMarked;

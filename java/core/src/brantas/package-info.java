@@ -1,0 +1,4 @@
+@NullMarked
+package brantas;
+
+import org.jspecify.annotations.NullMarked;

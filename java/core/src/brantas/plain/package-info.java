@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.plain;
+
+import org.jspecify.annotations.NullMarked;

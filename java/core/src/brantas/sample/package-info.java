@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.sample;
+
+import org.jspecify.annotations.NullMarked;

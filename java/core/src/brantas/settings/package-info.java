@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.settings;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.simd;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.spi;
+
+import org.jspecify.annotations.NullMarked;

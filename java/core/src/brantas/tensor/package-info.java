@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.tensor;
+
+import org.jspecify.annotations.NullMarked;

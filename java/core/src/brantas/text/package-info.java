@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.text;
+
+import org.jspecify.annotations.NullMarked;
