@@ -1,0 +1,14 @@
+package brantas.tensor;
+
+/// Working memory that a backend made: `[rows, cols]` fp32, row-major as far as a caller may know.
+/// Opaque: only the backend that made it looks inside, so that it can live on a device.
+public interface Buffer {
+    /// What it holds, for messages.
+    String name();
+
+    /// Capacity in rows; a step uses the first `batch.rows()` of them.
+    int rows();
+
+    /// Values of one row.
+    int cols();
+}

@@ -1,0 +1,65 @@
+package brantas.tensor;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// A `Buffer` in native host memory, 64-byte aligned and zeroed: what both CPU backends compute in.
+/// Off the Java heap so that the heap limit does not bound the model and addresses never move.
+public final class HostBuffer implements Buffer {
+    private final String name;
+    private final int rows;
+    private final int cols;
+    private final MemorySegment data;
+
+    /// @param arena owns the memory
+    /// @param name what it holds
+    /// @param rows capacity
+    /// @param cols fp32 values of one row
+    public HostBuffer(Arena arena, String name, int rows, int cols) {
+        this.name = name;
+        this.rows = rows;
+        this.cols = cols;
+        this.data = arena.allocate(Math.max(4L, 4L * rows * cols), 64);
+    }
+
+    @Override
+    public String name() {
+        return name;
+    }
+
+    @Override
+    public int rows() {
+        return rows;
+    }
+
+    @Override
+    public int cols() {
+        return cols;
+    }
+
+    /// The memory, `rows × cols` fp32.
+    public MemorySegment data() {
+        return data;
+    }
+
+    /// One value.
+    public float get(int row, int col) {
+        return data.getAtIndex(ValueLayout.JAVA_FLOAT, (long) row * cols + col);
+    }
+
+    /// Sets one value.
+    public void set(int row, int col, double value) {
+        data.setAtIndex(ValueLayout.JAVA_FLOAT, (long) row * cols + col, (float) value);
+    }
+
+    /// Byte offset of a row.
+    public long offset(int row) {
+        return 4L * row * cols;
+    }
+
+    @Override
+    public String toString() {
+        return name + " [" + rows + ", " + cols + "]";
+    }
+}
