@@ -1,0 +1,199 @@
+package brantas.plain;
+
+import brantas.op.AttentionNorms;
+import brantas.op.AttentionShape;
+import brantas.op.Backend;
+import brantas.op.DeltaGates;
+import brantas.op.DeltaShape;
+import brantas.op.DeltaState;
+import brantas.op.ExpertShape;
+import brantas.op.ExpertTensors;
+import brantas.op.KvCache;
+import brantas.op.Rope;
+import brantas.op.Routing;
+import brantas.op.RowSpan;
+import brantas.op.StepBatch;
+import brantas.op.Weight;
+import brantas.tensor.Buffer;
+import brantas.tensor.HostBuffer;
+import brantas.tensor.HostTensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/// The referee: every op as the formula is written, scalar, fp64 accumulation, no fast path. Other
+/// backends are compared with it; it is never tuned.
+public final class PlainBackend implements Backend {
+    private final Arena arena = Arena.ofShared();
+
+    @Override
+    public String name() {
+        return "plain";
+    }
+
+    @Override
+    public String description() {
+        return "scalar Java, fp64 accumulation";
+    }
+
+    @Override
+    public Weight matrix(List<HostTensor> parts) {
+        return Matrix.of(parts);
+    }
+
+    @Override
+    public Weight vector(HostTensor tensor) {
+        return Matrix.of(List.of(tensor));
+    }
+
+    @Override
+    public Weight experts(ExpertTensors tensors, ExpertShape shape) {
+        return Experts.Set.of(tensors, shape);
+    }
+
+    @Override
+    public Buffer buffer(String name, int rows, int cols) {
+        return new HostBuffer(arena, name, rows, cols);
+    }
+
+    @Override
+    public Routing routing(ExpertShape shape, int hidden, int rows) {
+        return Experts.Choice.of(shape, rows);
+    }
+
+    @Override
+    public KvCache kvCache(AttentionShape shape, int pageSize, int pages) {
+        return new Cache(arena, shape, pageSize, pages);
+    }
+
+    @Override
+    public DeltaState deltaState(DeltaShape shape, int slots) {
+        return new State(arena, shape, slots);
+    }
+
+    @Override
+    public void begin(StepBatch batch) {
+        // The arrays are already where this backend reads them.
+    }
+
+    @Override
+    public void embed(Buffer dst, Weight table, StepBatch batch) {
+        HostBuffer out = host(dst);
+        double[] line = new double[out.cols()];
+        for (int r = 0; r < batch.rows(); r++) {
+            ((Matrix) table).row(batch.token(r), line);
+            for (int i = 0; i < line.length; i++) {
+                out.set(r, i, line[i]);
+            }
+        }
+    }
+
+    @Override
+    public void gatherOutputs(Buffer dst, Buffer src, StepBatch batch) {
+        HostBuffer to = host(dst);
+        HostBuffer from = host(src);
+        for (int o = 0; o < batch.outputSpan().rows(); o++) {
+            long bytes = 4L * to.cols();
+            MemorySegment.copy(
+                    from.data(), from.offset(batch.outputRow(o)), to.data(), to.offset(o), bytes);
+        }
+    }
+
+    @Override
+    public void download(MemorySegment dst, Buffer src, int from, int count) {
+        HostBuffer b = host(src);
+        MemorySegment.copy(b.data(), b.offset(from), dst, 0, 4L * count * b.cols());
+    }
+
+    @Override
+    public void upload(Buffer dst, int from, int count, MemorySegment src) {
+        HostBuffer b = host(dst);
+        MemorySegment.copy(src, 0, b.data(), b.offset(from), 4L * count * b.cols());
+    }
+
+    @Override
+    public void rmsNorm(Buffer dst, Buffer x, Weight weight, float eps, RowSpan rows) {
+        Norms.rms(host(dst), host(x), (Matrix) weight, eps, rows.rows());
+    }
+
+    @Override
+    public void swiGlu(Buffer dst, Buffer gateUp, RowSpan rows) {
+        Norms.swiGlu(host(dst), host(gateUp), rows.rows());
+    }
+
+    @Override
+    public void linear(Buffer dst, Buffer x, Weight weight, RowSpan rows) {
+        Linear.apply(host(dst), host(x), (Matrix) weight, rows.rows(), false);
+    }
+
+    @Override
+    public void linearAdd(Buffer dst, Buffer x, Weight weight, RowSpan rows) {
+        Linear.apply(host(dst), host(x), (Matrix) weight, rows.rows(), true);
+    }
+
+    @Override
+    public void convolve(
+            Buffer dst, Buffer projected, Weight weight, DeltaState state, StepBatch batch) {
+        Delta.convolve(host(dst), host(projected), (Matrix) weight, (State) state, batch);
+    }
+
+    @Override
+    public void scan(
+            Buffer dst,
+            Buffer convolved,
+            Buffer projected,
+            DeltaGates gates,
+            DeltaState state,
+            StepBatch batch) {
+        Delta.Gates plain = new Delta.Gates((Matrix) gates.aLog(), (Matrix) gates.dtBias());
+        Delta.scan(host(dst), host(convolved), host(projected), plain, (State) state, batch);
+    }
+
+    @Override
+    public void gatedNorm(
+            Buffer dst, Buffer o, Buffer projected, Weight weight, DeltaShape shape, RowSpan rows) {
+        Norms.gated(host(dst), host(o), host(projected), (Matrix) weight, shape, rows.rows());
+    }
+
+    @Override
+    public void rotations(Buffer dst, Rope rope, StepBatch batch) {
+        Attention.rotations(host(dst), rope, batch);
+    }
+
+    @Override
+    public void storeKv(
+            Buffer q,
+            Buffer projected,
+            AttentionNorms norms,
+            Buffer rotations,
+            KvCache cache,
+            StepBatch batch) {
+        Attention.Norm norm = new Attention.Norm((Matrix) norms.query(), (Matrix) norms.key());
+        Attention.storeKv(host(q), host(projected), norm, host(rotations), (Cache) cache, batch);
+    }
+
+    @Override
+    public void attend(Buffer dst, Buffer q, Buffer projected, KvCache cache, StepBatch batch) {
+        Attention.attend(host(dst), host(q), host(projected), (Cache) cache, batch);
+    }
+
+    @Override
+    public void route(Routing dst, Buffer x, Weight router, RowSpan rows) {
+        Experts.route((Experts.Choice) dst, host(x), (Matrix) router, rows.rows());
+    }
+
+    @Override
+    public void experts(Buffer dst, Buffer x, Routing routing, Weight experts, RowSpan rows) {
+        Experts.apply(
+                host(dst), host(x), (Experts.Choice) routing, (Experts.Set) experts, rows.rows());
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+
+    private static HostBuffer host(Buffer buffer) {
+        return (HostBuffer) buffer;
+    }
+}
