@@ -19,6 +19,7 @@ public final class StepBatch {
     private int singles;
     private int outputs;
     private int outputSingles;
+    private int windowFrom;
     private RowSpan span = new RowSpan(0, 0);
     private RowSpan outputSpan = new RowSpan(0, 0);
 
@@ -110,8 +111,24 @@ public final class StepBatch {
                 several = true;
             }
         }
-        span = new RowSpan(singles, rows());
-        outputSpan = new RowSpan(outputSingles, outputs);
+        span = renew(span, singles, rows());
+        window(0, outputs);
+    }
+
+    /// Narrows the outputs to `count` of them from `from` on, for logits in pieces; [#outputs]
+    /// still counts all.
+    public void window(int from, int count) {
+        windowFrom = from;
+        outputSpan = renew(outputSpan, Math.clamp((long) outputSingles - from, 0, count), count);
+    }
+
+    /// Rows whose logits are wanted, whatever the window.
+    public int outputs() {
+        return outputs;
+    }
+
+    private static RowSpan renew(RowSpan old, int singles, int rows) {
+        return old.singles() == singles && old.rows() == rows ? old : new RowSpan(singles, rows);
     }
 
     /// Rows in the batch.
@@ -129,7 +146,7 @@ public final class StepBatch {
         return span;
     }
 
-    /// The rows whose logits are wanted.
+    /// The rows of the window whose logits are wanted.
     public RowSpan outputSpan() {
         return outputSpan;
     }
@@ -169,8 +186,8 @@ public final class StepBatch {
         return pages[pageStart[sequence] + index];
     }
 
-    /// Row that output `index` stands for.
+    /// Row that output `index` of the window stands for.
     public int outputRow(int index) {
-        return outputRow[index];
+        return outputRow[windowFrom + index];
     }
 }

@@ -1,0 +1,142 @@
+package brantas.model;
+
+import brantas.format.FeedForwardConfig;
+import brantas.format.ModelConfig;
+import brantas.format.TensorSource;
+import brantas.format.WeightNames;
+import brantas.op.AttentionNorms;
+import brantas.op.Backend;
+import brantas.op.DeltaGates;
+import brantas.op.ExpertTensors;
+import brantas.op.Weight;
+import brantas.tensor.HostTensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Hands the tensors of a checkpoint to a backend and assembles the model. Which names exist and
+/// which shapes they have was checked before ([WeightNames]); here they only find their place.
+public final class ModelLoader {
+    private final Backend ops;
+    private final TensorSource source;
+    private final ModelConfig config;
+
+    private ModelLoader(Backend ops, TensorSource source) {
+        this.ops = ops;
+        this.source = source;
+        this.config = source.config();
+    }
+
+    /// Checks the checkpoint and builds the text model on a backend. The source must stay open as
+    /// long as the model.
+    public static Qwen35 load(Backend ops, TensorSource source) {
+        WeightNames.check(source);
+        return new ModelLoader(ops, source).text();
+    }
+
+    private Qwen35 text() {
+        String prefix = config.prefix();
+        Weight embedding = ops.matrix(List.of(source.tensor(prefix + "embed_tokens.weight")));
+        List<Block> blocks = new ArrayList<>();
+        for (int i = 0; i < config.layers(); i++) {
+            String layer = prefix + "layers." + i + ".";
+            Mixer mixer =
+                    switch (config.layerTypes().get(i)) {
+                        case ATTENTION -> attention(layer + "self_attn.");
+                        case DELTA -> delta(layer + "linear_attn.");
+                    };
+            blocks.add(
+                    new Block(
+                            ops,
+                            (float) config.rmsNormEps(),
+                            vector(layer + "input_layernorm.weight"),
+                            mixer,
+                            vector(layer + "post_attention_layernorm.weight"),
+                            feedForward(layer + "mlp.")));
+        }
+        Weight head =
+                config.tied() ? embedding : ops.matrix(List.of(source.tensor("lm_head.weight")));
+        return new Qwen35(
+                ops,
+                config,
+                embedding,
+                List.copyOf(blocks),
+                vector(prefix + "norm.weight"),
+                head,
+                source.bytes());
+    }
+
+    private Mixer delta(String p) {
+        Weight in = matrix(p, "in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a");
+        DeltaGates gates = new DeltaGates(vector(p + "A_log"), vector(p + "dt_bias"));
+        return new DeltaMixer(
+                ops,
+                Shapes.delta(config),
+                in,
+                vector(p + "conv1d.weight"),
+                gates,
+                vector(p + "norm.weight"),
+                matrix(p, "out_proj"));
+    }
+
+    private Mixer attention(String p) {
+        AttentionNorms norms =
+                new AttentionNorms(vector(p + "q_norm.weight"), vector(p + "k_norm.weight"));
+        return new AttentionMixer(
+                ops, matrix(p, "q_proj", "k_proj", "v_proj"), norms, matrix(p, "o_proj"));
+    }
+
+    private FeedForward feedForward(String p) {
+        return switch (config.feedForward()) {
+            case FeedForwardConfig.Dense d ->
+                    new FeedForward.Dense(
+                            ops, matrix(p, "gate_proj", "up_proj"), matrix(p, "down_proj"));
+            case FeedForwardConfig.Experts e -> {
+                Weight router = matrix(p, "gate", "shared_expert_gate");
+                yield new FeedForward.Experts(
+                        ops, router, ops.experts(experts(p, e), Shapes.experts(e)));
+            }
+        };
+    }
+
+    /// Fused `[E, 2·inner, hidden]` or one tensor an expert; the shared expert comes last (spec
+    /// 5.1).
+    private ExpertTensors experts(String p, FeedForwardConfig.Experts e) {
+        List<HostTensor> gate = new ArrayList<>();
+        List<HostTensor> up = new ArrayList<>();
+        List<HostTensor> down = new ArrayList<>();
+        if (source.tensors().containsKey(p + "experts.gate_up_proj")) {
+            HostTensor gateUp = source.tensor(p + "experts.gate_up_proj");
+            HostTensor downs = source.tensor(p + "experts.down_proj");
+            for (int i = 0; i < e.experts(); i++) {
+                gate.add(gateUp.slice(i).rows(0, e.inner()));
+                up.add(gateUp.slice(i).rows(e.inner(), 2 * e.inner()));
+                down.add(downs.slice(i));
+            }
+        } else {
+            for (int i = 0; i < e.experts(); i++) {
+                String expert = p + "experts." + i + ".";
+                gate.add(source.tensor(expert + "gate_proj.weight"));
+                up.add(source.tensor(expert + "up_proj.weight"));
+                down.add(source.tensor(expert + "down_proj.weight"));
+            }
+        }
+        gate.add(source.tensor(p + "shared_expert.gate_proj.weight"));
+        up.add(source.tensor(p + "shared_expert.up_proj.weight"));
+        down.add(source.tensor(p + "shared_expert.down_proj.weight"));
+        return new ExpertTensors(gate, up, down);
+    }
+
+    private Weight matrix(String prefix, String... names) {
+        List<HostTensor> parts = new ArrayList<>();
+        for (String name : names) {
+            parts.add(source.tensor(prefix + name + ".weight"));
+        }
+        return ops.matrix(parts);
+    }
+
+    /// A small tensor as it is; `[C, 1, taps]` convolutions become `[C, taps]`.
+    private Weight vector(String name) {
+        HostTensor t = source.tensor(name);
+        return ops.vector(t.shape().length == 3 ? t.reshape(t.shape()[0], t.shape()[2]) : t);
+    }
+}

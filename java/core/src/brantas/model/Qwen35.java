@@ -1,0 +1,49 @@
+package brantas.model;
+
+import brantas.format.ModelConfig;
+import brantas.op.Backend;
+import brantas.op.StepBatch;
+import brantas.op.Weight;
+import brantas.spi.Tap;
+import java.util.List;
+
+/// The text model of the Qwen3.5 family (spec 2.1): embedding, blocks, final norm, head.
+/// Straight-line code over the op contract; weights only, so that any number of states and
+/// workspaces can use one model.
+///
+/// Activations between ops are whatever the backend keeps; on the CPU they are fp32, as are all
+/// accumulations of `simd` (fp64 in `plain`). This is the only place where that is decided: buffers
+/// are fp32.
+///
+/// @param embedding `[vocabulary, hidden]`
+/// @param norm `[hidden]`, zero-centred
+/// @param head `[vocabulary, hidden]`; the embedding itself when tied
+public record Qwen35(
+        Backend ops,
+        ModelConfig config,
+        Weight embedding,
+        List<Block> blocks,
+        Weight norm,
+        Weight head,
+        long weightBytes) {
+    /// Runs the rows of a batch through all blocks; states advance, `ws.hidden` holds the residual
+    /// stream.
+    public void forward(StepBatch batch, ModelState state, Workspace ws, Tap tap) {
+        ops.begin(batch);
+        ops.embed(ws.hidden(), embedding, batch);
+        ops.rotations(ws.rotations(), state.rope(), batch);
+        for (int i = 0; i < blocks.size(); i++) {
+            blocks.get(i).forward(batch, state.layer(i), ws);
+            tap.hidden(i, ws.hidden(), batch.rows());
+        }
+    }
+
+    /// Logits of the wanted rows of the last [#forward], in the batch's window: `[outputs,
+    /// vocabulary]`, unmasked.
+    public void logits(StepBatch batch, Workspace ws) {
+        ops.gatherOutputs(ws.outputs(), ws.hidden(), batch);
+        ops.rmsNorm(
+                ws.outputs(), ws.outputs(), norm, (float) config.rmsNormEps(), batch.outputSpan());
+        ops.linear(ws.logits(), ws.outputs(), head, batch.outputSpan());
+    }
+}
