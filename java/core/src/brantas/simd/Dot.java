@@ -1,0 +1,193 @@
+package brantas.simd;
+
+import static brantas.simd.Lanes.F;
+import static brantas.simd.Lanes.L;
+import static brantas.simd.Lanes.UNIT;
+import static brantas.simd.Lanes.even;
+import static brantas.simd.Lanes.load;
+import static brantas.simd.Lanes.odd;
+import static brantas.simd.Lanes.pairs;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+
+/// Row-by-row products for rows that are alone in their sequence: lanes run along `k`, weights are
+/// streamed once as bf16 pairs. Every output is summed the same way in every kernel here — one
+/// accumulator for even and one for odd columns, then halving — so that a row gives the same bits
+/// alone and beside others. One object per thread; it carries the strides of the product at hand.
+final class Dot {
+    private int k;
+    private long weightStride;
+    private long xStride;
+    private long dstStride;
+    private boolean add;
+    private float[] wide = new float[0];
+
+    /// Sets the strides, in bytes.
+    ///
+    /// @param add whether outputs are added to `dst`
+    void shape(Matrix w, long xRow, long dstRow, boolean add) {
+        this.k = w.inPadded();
+        this.weightStride = 2L * w.in();
+        this.xStride = xRow;
+        this.dstStride = dstRow;
+        this.add = add;
+    }
+
+    /// `dst[r][n] = W[n] · x[r]` for the weight rows of a block.
+    ///
+    /// @param x permuted rows
+    /// @param dst address of the output of weight row 0
+    void block(Matrix.Part part, int from, int to, long x, int rows, long dst) {
+        if (!part.direct()) {
+            widened(part, from, to, x, rows, dst);
+            return;
+        }
+        int n = from;
+        long w = part.address() + (from - part.from()) * weightStride;
+        for (; n + 4 <= to; n += 4, w += 4 * weightStride) {
+            int r = 0;
+            for (; r + 4 <= rows; r += 4) {
+                long xr = x + r * xStride;
+                long to4 = dst + r * dstStride + 4L * n;
+                two4(w, xr, to4);
+                two4(w + 2 * weightStride, xr, to4 + 8);
+            }
+            for (; r < rows; r++) {
+                four1(w, x + r * xStride, dst + r * dstStride + 4L * n);
+            }
+        }
+        for (; n < to; n++, w += weightStride) {
+            for (int r = 0; r < rows; r++) {
+                one1(w, x + r * xStride, dst + r * dstStride + 4L * n);
+            }
+        }
+    }
+
+    private void put(long address, FloatVector evens, FloatVector odds) {
+        float value = Lanes.sum(evens.add(odds));
+        Lanes.set(address, add ? Lanes.get(address) + value : value);
+    }
+
+    /// Four weight rows, one row.
+    private void four1(long w, long x, long dst) {
+        FloatVector a = FloatVector.zero(F), b = a, c = a, d = a;
+        FloatVector e = a, f = a, g = a, h = a;
+        long w1 = w + weightStride;
+        long w2 = w1 + weightStride;
+        long w3 = w2 + weightStride;
+        int end = k;
+        for (int i = 0; i < end; i += UNIT) {
+            FloatVector x0 = load(x + 4L * i);
+            FloatVector x1 = load(x + 4L * (i + L));
+            IntVector p = pairs(w + 2L * i);
+            a = even(p).fma(x0, a);
+            e = odd(p).fma(x1, e);
+            IntVector q = pairs(w1 + 2L * i);
+            b = even(q).fma(x0, b);
+            f = odd(q).fma(x1, f);
+            IntVector r = pairs(w2 + 2L * i);
+            c = even(r).fma(x0, c);
+            g = odd(r).fma(x1, g);
+            IntVector s = pairs(w3 + 2L * i);
+            d = even(s).fma(x0, d);
+            h = odd(s).fma(x1, h);
+        }
+        put(dst, a, e);
+        put(dst + 4, b, f);
+        put(dst + 8, c, g);
+        put(dst + 12, d, h);
+    }
+
+    /// Two weight rows, four rows.
+    private void two4(long w, long x, long dst) {
+        FloatVector a = FloatVector.zero(F), b = a, c = a, d = a;
+        FloatVector e = a, f = a, g = a, h = a;
+        FloatVector a1 = a, b1 = a, c1 = a, d1 = a;
+        FloatVector e1 = a, f1 = a, g1 = a, h1 = a;
+        long v = w + weightStride;
+        long y = x + xStride;
+        long z = y + xStride;
+        long u = z + xStride;
+        int end = k;
+        for (int i = 0; i < end; i += UNIT) {
+            IntVector p = pairs(w + 2L * i);
+            IntVector q = pairs(v + 2L * i);
+            FloatVector w0 = even(p);
+            FloatVector v0 = even(q);
+            FloatVector x0 = load(x + 4L * i);
+            a = w0.fma(x0, a);
+            a1 = v0.fma(x0, a1);
+            FloatVector y0 = load(y + 4L * i);
+            b = w0.fma(y0, b);
+            b1 = v0.fma(y0, b1);
+            FloatVector z0 = load(z + 4L * i);
+            c = w0.fma(z0, c);
+            c1 = v0.fma(z0, c1);
+            FloatVector u0 = load(u + 4L * i);
+            d = w0.fma(u0, d);
+            d1 = v0.fma(u0, d1);
+            FloatVector w1 = odd(p);
+            FloatVector v1 = odd(q);
+            FloatVector x1 = load(x + 4L * (i + L));
+            e = w1.fma(x1, e);
+            e1 = v1.fma(x1, e1);
+            FloatVector y1 = load(y + 4L * (i + L));
+            f = w1.fma(y1, f);
+            f1 = v1.fma(y1, f1);
+            FloatVector z1 = load(z + 4L * (i + L));
+            g = w1.fma(z1, g);
+            g1 = v1.fma(z1, g1);
+            FloatVector u1 = load(u + 4L * (i + L));
+            h = w1.fma(u1, h);
+            h1 = v1.fma(u1, h1);
+        }
+        put2(dst, a, e, a1, e1);
+        put2(dst + dstStride, b, f, b1, f1);
+        put2(dst + 2 * dstStride, c, g, c1, g1);
+        put2(dst + 3 * dstStride, d, h, d1, h1);
+    }
+
+    private void put2(long dst, FloatVector a, FloatVector e, FloatVector a1, FloatVector e1) {
+        put(dst, a, e);
+        put(dst + 4, a1, e1);
+    }
+
+    /// One weight row, one row.
+    private void one1(long w, long x, long dst) {
+        FloatVector a = FloatVector.zero(F);
+        FloatVector e = a;
+        int end = k;
+        for (int i = 0; i < end; i += UNIT) {
+            IntVector p = pairs(w + 2L * i);
+            a = even(p).fma(load(x + 4L * i), a);
+            e = odd(p).fma(load(x + 4L * (i + L)), e);
+        }
+        put(dst, a, e);
+    }
+
+    /// Weights that are not bf16, or whose rows do not end with a unit: widened first.
+    private void widened(Matrix.Part part, int from, int to, long x, int rows, long dst) {
+        if (wide.length < k) {
+            wide = new float[k];
+        }
+        for (int n = from; n < to; n++) {
+            Matrix.widen(part, n, 0, k, wide, 0);
+            for (int r = 0; r < rows; r++) {
+                floats(x + r * xStride, dst + r * dstStride + 4L * n);
+            }
+        }
+    }
+
+    private void floats(long x, long dst) {
+        FloatVector a = FloatVector.zero(F);
+        FloatVector e = a;
+        float[] w = wide;
+        int end = k;
+        for (int i = 0; i < end; i += UNIT) {
+            a = FloatVector.fromArray(F, w, i).fma(load(x + 4L * i), a);
+            e = FloatVector.fromArray(F, w, i + L).fma(load(x + 4L * (i + L)), e);
+        }
+        put(dst, a, e);
+    }
+}

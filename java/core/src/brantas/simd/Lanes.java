@@ -1,0 +1,208 @@
+package brantas.simd;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
+import jdk.incubator.vector.VectorSpecies;
+
+/// The one vector width of this backend and the arithmetic on single vectors: loads by raw address,
+/// the sum in a fixed order, exp, sigmoid. Every kernel uses this species, because code shared by
+/// two widths is not compiled to registers. Addresses are not checked here: ops check rows and
+/// columns before they start.
+final class Lanes {
+    /// Widest species of the machine, at most 512 bits.
+    static final VectorSpecies<Float> F =
+            FloatVector.SPECIES_PREFERRED.length() > 16
+                    ? FloatVector.SPECIES_512
+                    : FloatVector.SPECIES_PREFERRED;
+
+    static final VectorSpecies<Integer> I = F.withLanes(int.class);
+
+    /// Lanes of a vector.
+    static final int L = F.length();
+
+    /// Columns of a panel: four vectors.
+    static final int PANEL = 4 * L;
+
+    /// Weights that one int vector holds as bf16; the unit in which `k` is permuted.
+    static final int UNIT = 2 * L;
+
+    /// All memory: kernels address it absolutely, which keeps bounds of single tensors out of
+    /// loops.
+    static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+    /// `0, 1, 2, …`
+    static final FloatVector IOTA = FloatVector.zero(F).addIndex(1);
+
+    private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+    private static final VectorShuffle<Float> BY8 = rotation(8);
+    private static final VectorShuffle<Float> BY4 = rotation(4);
+    private static final VectorShuffle<Float> BY2 = rotation(2);
+    private static final VectorShuffle<Float> BY1 = rotation(1);
+    private static final VectorShuffle<Float> EVENS = VectorShuffle.makeUnzip(F, 0);
+    private static final VectorShuffle<Float> ODDS = VectorShuffle.makeUnzip(F, 1);
+
+    private static final VectorShuffle<Float> ZIP_LOW = VectorShuffle.makeZip(F, 0);
+    private static final VectorShuffle<Float> ZIP_HIGH = VectorShuffle.makeZip(F, 1);
+
+    private static final float LOG2_E = 1.44269504f;
+    private static final float LN2_HIGH = 0.693359375f;
+    private static final float LN2_LOW = -2.12194440e-4f;
+    private static final float ROUND = 12582912f;
+    private static final float LOWEST = -87.3f;
+    private static final float HIGHEST = 88.3f;
+
+    private Lanes() {}
+
+    private static VectorShuffle<Float> rotation(int by) {
+        return VectorShuffle.fromOp(F, i -> (i + by) & (F.length() - 1));
+    }
+
+    static FloatVector load(long address) {
+        return FloatVector.fromMemorySegment(F, ALL, address, LE);
+    }
+
+    static void store(FloatVector v, long address) {
+        v.intoMemorySegment(ALL, address, LE);
+    }
+
+    /// `UNIT` bf16 values as int lanes: lane `i` holds value `2i` low and `2i + 1` high.
+    static IntVector pairs(long address) {
+        return IntVector.fromMemorySegment(I, ALL, address, LE);
+    }
+
+    /// The even values of [#pairs].
+    static FloatVector even(IntVector pairs) {
+        return pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+    }
+
+    /// The odd values of [#pairs].
+    static FloatVector odd(IntVector pairs) {
+        return pairs.lanewise(VectorOperators.AND, 0xffff0000).reinterpretAsFloats();
+    }
+
+    static float get(long address) {
+        return ALL.get(FLOAT, address);
+    }
+
+    static void set(long address, float value) {
+        ALL.set(FLOAT, address, value);
+    }
+
+    /// `n` rounded up to a multiple of `unit`.
+    static int pad(int n, int unit) {
+        return (n + unit - 1) / unit * unit;
+    }
+
+    /// Where value `k` of a row stands in the permuted order: inside a unit all even values come
+    /// first, which is how two vector operations widen bf16.
+    static int slot(int k) {
+        int inside = k % UNIT;
+        return k - inside + (inside & 1) * L + (inside >> 1);
+    }
+
+    /// The sum of the lanes by halving. Not `reduceLanes`, whose order differs between the
+    /// interpreter and compiled code.
+    static float sum(FloatVector v) {
+        FloatVector s = v;
+        if (L >= 16) {
+            s = s.add(s.rearrange(BY8));
+        }
+        if (L >= 8) {
+            s = s.add(s.rearrange(BY4));
+        }
+        if (L >= 4) {
+            s = s.add(s.rearrange(BY2));
+        }
+        return s.add(s.rearrange(BY1)).lane(0);
+    }
+
+    /// Copies a row of `count` values to the permuted order, zero-padded to a multiple of `UNIT`.
+    static void permute(long from, int count, long to) {
+        int whole = count - count % UNIT;
+        for (int k = 0; k < whole; k += UNIT) {
+            FloatVector a = load(from + 4L * k);
+            FloatVector b = load(from + 4L * (k + L));
+            store(a.rearrange(EVENS, b), to + 4L * k);
+            store(a.rearrange(ODDS, b), to + 4L * (k + L));
+        }
+        if (whole < count) {
+            store(FloatVector.zero(F), to + 4L * whole);
+            store(FloatVector.zero(F), to + 4L * (whole + L));
+            for (int k = whole; k < count; k++) {
+                set(to + 4L * slot(k), get(from + 4L * k));
+            }
+        }
+    }
+
+    /// Stores two vectors with their lanes alternating: the inverse of [#even] and [#odd].
+    static void interleave(FloatVector evens, FloatVector odds, long to) {
+        store(evens.rearrange(ZIP_LOW, odds), to);
+        store(evens.rearrange(ZIP_HIGH, odds), to + 4L * L);
+    }
+
+    /// e to the x, within 2 ulp; 0 below −87.3, constant above 88.3 (no infinity). The same bits in
+    /// the interpreter and compiled, unlike `lanewise(EXP)`.
+    static FloatVector exp(FloatVector x) {
+        VectorMask<Float> under = x.compare(VectorOperators.LT, LOWEST);
+        FloatVector y = x.min(HIGHEST).max(LOWEST);
+        FloatVector biased = y.fma(broadcast(LOG2_E), broadcast(ROUND));
+        FloatVector n = biased.sub(ROUND);
+        FloatVector r = n.fma(broadcast(-LN2_HIGH), y);
+        r = n.fma(broadcast(-LN2_LOW), r);
+        FloatVector p = r.fma(broadcast(1.9875691500e-4f), broadcast(1.3981999507e-3f));
+        p = p.fma(r, broadcast(8.3334519073e-3f));
+        p = p.fma(r, broadcast(4.1665795894e-2f));
+        p = p.fma(r, broadcast(1.6666665459e-1f));
+        p = p.fma(r, broadcast(5.0000001201e-1f));
+        p = p.fma(r.mul(r), r.add(1f));
+        IntVector power = biased.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+        return p.reinterpretAsInts().add(power).reinterpretAsFloats().blend(0f, under);
+    }
+
+    private static FloatVector broadcast(float value) {
+        return FloatVector.broadcast(F, value);
+    }
+
+    /// 1 / (1 + e^−x).
+    static FloatVector sigmoid(FloatVector x) {
+        return FloatVector.broadcast(F, 1f).div(exp(x.neg()).add(1f));
+    }
+
+    /// [#sigmoid] of one value, for columns behind the last whole vector.
+    static float sigmoid(float x) {
+        return (float) (1 / (1 + Math.exp(-x)));
+    }
+
+    /// A piece of native memory that grows to the largest size asked for and is then reused: packed
+    /// activations and partial results. Its contents do not survive growth.
+    @SuppressWarnings("MustBeClosedChecker") // closed by its own close and when it grows
+    static final class Scratch implements AutoCloseable {
+        private Arena arena = Arena.ofShared();
+        private long capacity;
+        private long address;
+
+        /// The address of at least so many bytes, 64-byte aligned.
+        long reserve(long bytes) {
+            if (bytes > capacity) {
+                arena.close();
+                arena = Arena.ofShared();
+                address = arena.allocate(bytes, 64).address();
+                capacity = bytes;
+            }
+            return address;
+        }
+
+        @Override
+        public void close() {
+            arena.close();
+        }
+    }
+}

@@ -1,0 +1,228 @@
+package brantas.simd;
+
+import brantas.op.AttentionNorms;
+import brantas.op.AttentionShape;
+import brantas.op.Backend;
+import brantas.op.DeltaGates;
+import brantas.op.DeltaShape;
+import brantas.op.DeltaState;
+import brantas.op.ExpertShape;
+import brantas.op.ExpertTensors;
+import brantas.op.KvCache;
+import brantas.op.Rope;
+import brantas.op.Routing;
+import brantas.op.RowSpan;
+import brantas.op.StepBatch;
+import brantas.op.Weight;
+import brantas.tensor.Buffer;
+import brantas.tensor.HostBuffer;
+import brantas.tensor.HostTensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/// The CPU backend: fp32 arithmetic with the Vector API on weights as they are stored, on a fixed
+/// team of threads. This class only hands each op to the class that does it. A sequence gives the
+/// same bits in every batch and with every number of threads; another vector width may give others.
+public final class SimdBackend implements Backend {
+    private final Workers workers;
+    private final Arena arena = Arena.ofShared();
+    private final Linear linear;
+    private final Norms norms;
+    private final Rotary rotary;
+    private final Attend attend;
+    private final DeltaSlots.Convolution convolution;
+    private final DeltaScan scan;
+    private final Router router;
+    private final Experts experts;
+
+    /// @param threads how many compute, the caller included; at least 1
+    public SimdBackend(int threads) {
+        if (threads < 1) {
+            throw new IllegalArgumentException("threads: " + threads);
+        }
+        workers = new Workers(threads);
+        linear = new Linear(workers);
+        norms = new Norms(workers);
+        rotary = new Rotary(workers);
+        attend = new Attend(workers);
+        convolution = new DeltaSlots.Convolution(workers);
+        scan = new DeltaScan(workers);
+        router = new Router(workers, linear);
+        experts = new Experts(workers, linear, norms);
+    }
+
+    @Override
+    public String name() {
+        return "simd";
+    }
+
+    @Override
+    public String description() {
+        return Lanes.F.vectorBitSize() + "-bit vectors, " + workers.threads() + " threads";
+    }
+
+    @Override
+    public Weight matrix(List<HostTensor> parts) {
+        return new Matrix(parts);
+    }
+
+    @Override
+    public Weight vector(HostTensor tensor) {
+        return new Values(tensor);
+    }
+
+    @Override
+    public Weight experts(ExpertTensors tensors, ExpertShape shape) {
+        return new Experts.Weights(tensors);
+    }
+
+    @Override
+    public Buffer buffer(String name, int rows, int cols) {
+        return new HostBuffer(arena, name, rows, cols);
+    }
+
+    @Override
+    public Routing routing(ExpertShape shape, int hidden, int rows) {
+        return new Router.Choice(arena, shape, hidden, rows);
+    }
+
+    @Override
+    public KvCache kvCache(AttentionShape shape, int pageSize, int pages) {
+        return new KvPages(arena, shape, pageSize, pages);
+    }
+
+    @Override
+    public DeltaState deltaState(DeltaShape shape, int slots) {
+        return new DeltaSlots(arena, shape, slots);
+    }
+
+    @Override
+    public void begin(StepBatch batch) {
+        // The ops read the batch where it is.
+    }
+
+    @Override
+    public void embed(Buffer dst, Weight table, StepBatch batch) {
+        HostBuffer to = (HostBuffer) dst;
+        Matrix m = (Matrix) table;
+        for (int row = 0; row < batch.rows(); row++) {
+            m.row(batch.token(row), to.data().address() + to.offset(row));
+        }
+    }
+
+    @Override
+    public void gatherOutputs(Buffer dst, Buffer src, StepBatch batch) {
+        HostBuffer to = (HostBuffer) dst;
+        HostBuffer from = (HostBuffer) src;
+        long bytes = 4L * from.cols();
+        for (int i = 0; i < batch.outputSpan().rows(); i++) {
+            long at = from.offset(batch.outputRow(i));
+            MemorySegment.copy(from.data(), at, to.data(), to.offset(i), bytes);
+        }
+    }
+
+    @Override
+    public void download(MemorySegment dst, Buffer src, int from, int count) {
+        HostBuffer s = (HostBuffer) src;
+        MemorySegment.copy(s.data(), s.offset(from), dst, 0, 4L * count * s.cols());
+    }
+
+    @Override
+    public void upload(Buffer dst, int from, int count, MemorySegment src) {
+        HostBuffer d = (HostBuffer) dst;
+        MemorySegment.copy(src, 0, d.data(), d.offset(from), 4L * count * d.cols());
+    }
+
+    @Override
+    public void rmsNorm(Buffer dst, Buffer x, Weight weight, float eps, RowSpan rows) {
+        norms.rmsNorm((HostBuffer) dst, (HostBuffer) x, (Values) weight, eps, rows);
+    }
+
+    @Override
+    public void swiGlu(Buffer dst, Buffer gateUp, RowSpan rows) {
+        norms.swiGlu((HostBuffer) dst, (HostBuffer) gateUp, rows);
+    }
+
+    @Override
+    public void linear(Buffer dst, Buffer x, Weight weight, RowSpan rows) {
+        linear.linear((HostBuffer) dst, (HostBuffer) x, (Matrix) weight, rows, false);
+    }
+
+    @Override
+    public void linearAdd(Buffer dst, Buffer x, Weight weight, RowSpan rows) {
+        linear.linear((HostBuffer) dst, (HostBuffer) x, (Matrix) weight, rows, true);
+    }
+
+    @Override
+    public void convolve(
+            Buffer dst, Buffer projected, Weight weight, DeltaState state, StepBatch batch) {
+        DeltaSlots slots = (DeltaSlots) state;
+        convolution.run((HostBuffer) dst, (HostBuffer) projected, (Values) weight, slots, batch);
+    }
+
+    @Override
+    public void scan(
+            Buffer dst,
+            Buffer convolved,
+            Buffer projected,
+            DeltaGates gates,
+            DeltaState state,
+            StepBatch batch) {
+        scan.from((HostBuffer) convolved, (HostBuffer) projected, gates)
+                .run((HostBuffer) dst, (DeltaSlots) state, batch);
+    }
+
+    @Override
+    public void gatedNorm(
+            Buffer dst, Buffer o, Buffer projected, Weight weight, DeltaShape shape, RowSpan rows) {
+        HostBuffer input = (HostBuffer) projected;
+        norms.gatedNorm((HostBuffer) dst, (HostBuffer) o, input, (Values) weight, shape, rows);
+    }
+
+    @Override
+    public void rotations(Buffer dst, Rope rope, StepBatch batch) {
+        rotary.rotations((HostBuffer) dst, rope, batch);
+    }
+
+    @Override
+    public void storeKv(
+            Buffer q,
+            Buffer projected,
+            AttentionNorms norms,
+            Buffer rotations,
+            KvCache cache,
+            StepBatch batch) {
+        rotary.from((HostBuffer) projected, (HostBuffer) rotations)
+                .storeKv((HostBuffer) q, norms, (KvPages) cache, batch);
+    }
+
+    @Override
+    public void attend(Buffer dst, Buffer q, Buffer projected, KvCache cache, StepBatch batch) {
+        HostBuffer input = (HostBuffer) projected;
+        attend.attend((HostBuffer) dst, (HostBuffer) q, input, (KvPages) cache, batch);
+    }
+
+    @Override
+    public void route(Routing dst, Buffer x, Weight router, RowSpan rows) {
+        this.router.route((Router.Choice) dst, (HostBuffer) x, (Matrix) router, rows);
+    }
+
+    @Override
+    public void experts(Buffer dst, Buffer x, Routing routing, Weight experts, RowSpan rows) {
+        Router.Choice choice = (Router.Choice) routing;
+        Experts.Weights weights = (Experts.Weights) experts;
+        this.experts.run((HostBuffer) dst, (HostBuffer) x, choice, weights, rows);
+    }
+
+    @Override
+    public void close() {
+        workers.close();
+        linear.close();
+        rotary.close();
+        attend.close();
+        scan.close();
+        experts.close();
+        arena.close();
+    }
+}

@@ -1,0 +1,348 @@
+package brantas.simd;
+
+import static brantas.simd.Lanes.F;
+import static brantas.simd.Lanes.L;
+import static brantas.simd.Lanes.load;
+
+import jdk.incubator.vector.FloatVector;
+
+/// The matrix-product kernels: `C += A · B` on small blocks that lie in cache, lanes along the
+/// columns of B, so that nothing is reduced across lanes. Each element is a chain of fused
+/// multiply-adds along `k` from zero, then added to C: the same bits in every kernel, wherever the
+/// element falls in a tile. One object per thread; fields hold the operands, because a kernel needs
+/// more of them than a method should take.
+final class Tile {
+    /// Rows of A and C are read and written in groups of this many: blocks need that much slack.
+    static final int ROWS = 12;
+
+    private static final long ROW = 4L * L;
+
+    private float[] a = new float[0];
+    private int lda;
+    private long ldb;
+    private float[] c = new float[0];
+    private int ldc;
+    private int kc;
+
+    /// The left operand `[m, k]`.
+    ///
+    /// @param stride values from row to row
+    Tile left(float[] values, int stride) {
+        a = values;
+        lda = stride;
+        return this;
+    }
+
+    /// The right operand `[k, columns]`, in native memory.
+    ///
+    /// @param stride values from row to row
+    Tile right(int stride) {
+        ldb = 4L * stride;
+        return this;
+    }
+
+    /// The result `[m, columns]`.
+    ///
+    /// @param stride values from row to row
+    Tile result(float[] values, int stride) {
+        c = values;
+        ldc = stride;
+        return this;
+    }
+
+    /// Inner dimension.
+    Tile depth(int k) {
+        kc = k;
+        return this;
+    }
+
+    /// Adds the product of `m` rows and `vectors` vectors of columns.
+    ///
+    /// @param ao index of the left operand's first value
+    /// @param b address of the right operand
+    /// @param co index of the result's first value
+    void multiply(int m, int vectors, int ao, long b, int co) {
+        int j = 0;
+        for (; j + 4 <= vectors; j += 4) {
+            for (int i = 0; i < m; i += 6) {
+                six4(ao + i * lda, b + j * ROW, co + i * ldc + j * L);
+            }
+        }
+        int rest = vectors - j;
+        if (rest == 3) {
+            for (int i = 0; i < m; i += 6) {
+                six3(ao + i * lda, b + j * ROW, co + i * ldc + j * L);
+            }
+        } else if (rest == 2) {
+            for (int i = 0; i < m; i += 12) {
+                twelve2(ao + i * lda, b + j * ROW, co + i * ldc + j * L);
+            }
+        } else if (rest == 1) {
+            for (int i = 0; i < m; i += 12) {
+                twelve1(ao + i * lda, b + j * ROW, co + i * ldc + j * L);
+            }
+        }
+    }
+
+    /// Six rows, four vectors: the main kernel, all 24 accumulators in registers.
+    private void six4(int ao, long b, int co) {
+        float[] x = a;
+        int s = lda;
+        long bs = ldb;
+        int end = kc;
+        FloatVector a0 = FloatVector.zero(F),
+                a1 = a0,
+                a2 = a0,
+                a3 = a0,
+                b0 = a0,
+                b1 = a0,
+                b2 = a0,
+                b3 = a0;
+        FloatVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
+        FloatVector e0 = a0, e1 = a0, e2 = a0, e3 = a0, f0 = a0, f1 = a0, f2 = a0, f3 = a0;
+        long p = b;
+        for (int k = ao; k < ao + end; k++, p += bs) {
+            FloatVector v0 = load(p);
+            FloatVector v1 = load(p + 1 * ROW);
+            FloatVector v2 = load(p + 2 * ROW);
+            FloatVector v3 = load(p + 3 * ROW);
+            FloatVector w0 = FloatVector.broadcast(F, x[k]);
+            a0 = w0.fma(v0, a0);
+            a1 = w0.fma(v1, a1);
+            a2 = w0.fma(v2, a2);
+            a3 = w0.fma(v3, a3);
+            FloatVector w1 = FloatVector.broadcast(F, x[k + s]);
+            b0 = w1.fma(v0, b0);
+            b1 = w1.fma(v1, b1);
+            b2 = w1.fma(v2, b2);
+            b3 = w1.fma(v3, b3);
+            FloatVector w2 = FloatVector.broadcast(F, x[k + 2 * s]);
+            c0 = w2.fma(v0, c0);
+            c1 = w2.fma(v1, c1);
+            c2 = w2.fma(v2, c2);
+            c3 = w2.fma(v3, c3);
+            FloatVector w3 = FloatVector.broadcast(F, x[k + 3 * s]);
+            d0 = w3.fma(v0, d0);
+            d1 = w3.fma(v1, d1);
+            d2 = w3.fma(v2, d2);
+            d3 = w3.fma(v3, d3);
+            FloatVector w4 = FloatVector.broadcast(F, x[k + 4 * s]);
+            e0 = w4.fma(v0, e0);
+            e1 = w4.fma(v1, e1);
+            e2 = w4.fma(v2, e2);
+            e3 = w4.fma(v3, e3);
+            FloatVector w5 = FloatVector.broadcast(F, x[k + 5 * s]);
+            f0 = w5.fma(v0, f0);
+            f1 = w5.fma(v1, f1);
+            f2 = w5.fma(v2, f2);
+            f3 = w5.fma(v3, f3);
+        }
+        add4(co, a0, a1, a2, a3);
+        add4(co + ldc, b0, b1, b2, b3);
+        add4(co + 2 * ldc, c0, c1, c2, c3);
+        add4(co + 3 * ldc, d0, d1, d2, d3);
+        add4(co + 4 * ldc, e0, e1, e2, e3);
+        add4(co + 5 * ldc, f0, f1, f2, f3);
+    }
+
+    /// Six rows, three vectors.
+    private void six3(int ao, long b, int co) {
+        float[] x = a;
+        int s = lda;
+        long bs = ldb;
+        int end = kc;
+        FloatVector a0 = FloatVector.zero(F),
+                a1 = a0,
+                a2 = a0,
+                b0 = a0,
+                b1 = a0,
+                b2 = a0,
+                c0 = a0,
+                c1 = a0;
+        FloatVector c2 = a0, d0 = a0, d1 = a0, d2 = a0, e0 = a0, e1 = a0, e2 = a0, f0 = a0;
+        FloatVector f1 = a0, f2 = a0;
+        long p = b;
+        for (int k = ao; k < ao + end; k++, p += bs) {
+            FloatVector v0 = load(p);
+            FloatVector v1 = load(p + 1 * ROW);
+            FloatVector v2 = load(p + 2 * ROW);
+            FloatVector w0 = FloatVector.broadcast(F, x[k]);
+            a0 = w0.fma(v0, a0);
+            a1 = w0.fma(v1, a1);
+            a2 = w0.fma(v2, a2);
+            FloatVector w1 = FloatVector.broadcast(F, x[k + s]);
+            b0 = w1.fma(v0, b0);
+            b1 = w1.fma(v1, b1);
+            b2 = w1.fma(v2, b2);
+            FloatVector w2 = FloatVector.broadcast(F, x[k + 2 * s]);
+            c0 = w2.fma(v0, c0);
+            c1 = w2.fma(v1, c1);
+            c2 = w2.fma(v2, c2);
+            FloatVector w3 = FloatVector.broadcast(F, x[k + 3 * s]);
+            d0 = w3.fma(v0, d0);
+            d1 = w3.fma(v1, d1);
+            d2 = w3.fma(v2, d2);
+            FloatVector w4 = FloatVector.broadcast(F, x[k + 4 * s]);
+            e0 = w4.fma(v0, e0);
+            e1 = w4.fma(v1, e1);
+            e2 = w4.fma(v2, e2);
+            FloatVector w5 = FloatVector.broadcast(F, x[k + 5 * s]);
+            f0 = w5.fma(v0, f0);
+            f1 = w5.fma(v1, f1);
+            f2 = w5.fma(v2, f2);
+        }
+        add3(co, a0, a1, a2);
+        add3(co + ldc, b0, b1, b2);
+        add3(co + 2 * ldc, c0, c1, c2);
+        add3(co + 3 * ldc, d0, d1, d2);
+        add3(co + 4 * ldc, e0, e1, e2);
+        add3(co + 5 * ldc, f0, f1, f2);
+    }
+
+    /// Twelve rows, two vectors.
+    private void twelve2(int ao, long b, int co) {
+        float[] x = a;
+        int s = lda;
+        long bs = ldb;
+        int end = kc;
+        FloatVector a0 = FloatVector.zero(F),
+                a1 = a0,
+                b0 = a0,
+                b1 = a0,
+                c0 = a0,
+                c1 = a0,
+                d0 = a0,
+                d1 = a0;
+        FloatVector e0 = a0, e1 = a0, f0 = a0, f1 = a0, g0 = a0, g1 = a0, h0 = a0, h1 = a0;
+        FloatVector i0 = a0, i1 = a0, j0 = a0, j1 = a0, k0 = a0, k1 = a0, l0 = a0, l1 = a0;
+        long p = b;
+        for (int k = ao; k < ao + end; k++, p += bs) {
+            FloatVector v0 = load(p);
+            FloatVector v1 = load(p + 1 * ROW);
+            FloatVector w0 = FloatVector.broadcast(F, x[k]);
+            a0 = w0.fma(v0, a0);
+            a1 = w0.fma(v1, a1);
+            FloatVector w1 = FloatVector.broadcast(F, x[k + s]);
+            b0 = w1.fma(v0, b0);
+            b1 = w1.fma(v1, b1);
+            FloatVector w2 = FloatVector.broadcast(F, x[k + 2 * s]);
+            c0 = w2.fma(v0, c0);
+            c1 = w2.fma(v1, c1);
+            FloatVector w3 = FloatVector.broadcast(F, x[k + 3 * s]);
+            d0 = w3.fma(v0, d0);
+            d1 = w3.fma(v1, d1);
+            FloatVector w4 = FloatVector.broadcast(F, x[k + 4 * s]);
+            e0 = w4.fma(v0, e0);
+            e1 = w4.fma(v1, e1);
+            FloatVector w5 = FloatVector.broadcast(F, x[k + 5 * s]);
+            f0 = w5.fma(v0, f0);
+            f1 = w5.fma(v1, f1);
+            FloatVector w6 = FloatVector.broadcast(F, x[k + 6 * s]);
+            g0 = w6.fma(v0, g0);
+            g1 = w6.fma(v1, g1);
+            FloatVector w7 = FloatVector.broadcast(F, x[k + 7 * s]);
+            h0 = w7.fma(v0, h0);
+            h1 = w7.fma(v1, h1);
+            FloatVector w8 = FloatVector.broadcast(F, x[k + 8 * s]);
+            i0 = w8.fma(v0, i0);
+            i1 = w8.fma(v1, i1);
+            FloatVector w9 = FloatVector.broadcast(F, x[k + 9 * s]);
+            j0 = w9.fma(v0, j0);
+            j1 = w9.fma(v1, j1);
+            FloatVector w10 = FloatVector.broadcast(F, x[k + 10 * s]);
+            k0 = w10.fma(v0, k0);
+            k1 = w10.fma(v1, k1);
+            FloatVector w11 = FloatVector.broadcast(F, x[k + 11 * s]);
+            l0 = w11.fma(v0, l0);
+            l1 = w11.fma(v1, l1);
+        }
+        add2(co, a0, a1);
+        add2(co + ldc, b0, b1);
+        add2(co + 2 * ldc, c0, c1);
+        add2(co + 3 * ldc, d0, d1);
+        add2(co + 4 * ldc, e0, e1);
+        add2(co + 5 * ldc, f0, f1);
+        add2(co + 6 * ldc, g0, g1);
+        add2(co + 7 * ldc, h0, h1);
+        add2(co + 8 * ldc, i0, i1);
+        add2(co + 9 * ldc, j0, j1);
+        add2(co + 10 * ldc, k0, k1);
+        add2(co + 11 * ldc, l0, l1);
+    }
+
+    /// Twelve rows, one vector.
+    private void twelve1(int ao, long b, int co) {
+        float[] x = a;
+        int s = lda;
+        long bs = ldb;
+        int end = kc;
+        FloatVector a0 = FloatVector.zero(F),
+                b0 = a0,
+                c0 = a0,
+                d0 = a0,
+                e0 = a0,
+                f0 = a0,
+                g0 = a0,
+                h0 = a0;
+        FloatVector i0 = a0, j0 = a0, k0 = a0, l0 = a0;
+        long p = b;
+        for (int k = ao; k < ao + end; k++, p += bs) {
+            FloatVector v0 = load(p);
+            FloatVector w0 = FloatVector.broadcast(F, x[k]);
+            a0 = w0.fma(v0, a0);
+            FloatVector w1 = FloatVector.broadcast(F, x[k + s]);
+            b0 = w1.fma(v0, b0);
+            FloatVector w2 = FloatVector.broadcast(F, x[k + 2 * s]);
+            c0 = w2.fma(v0, c0);
+            FloatVector w3 = FloatVector.broadcast(F, x[k + 3 * s]);
+            d0 = w3.fma(v0, d0);
+            FloatVector w4 = FloatVector.broadcast(F, x[k + 4 * s]);
+            e0 = w4.fma(v0, e0);
+            FloatVector w5 = FloatVector.broadcast(F, x[k + 5 * s]);
+            f0 = w5.fma(v0, f0);
+            FloatVector w6 = FloatVector.broadcast(F, x[k + 6 * s]);
+            g0 = w6.fma(v0, g0);
+            FloatVector w7 = FloatVector.broadcast(F, x[k + 7 * s]);
+            h0 = w7.fma(v0, h0);
+            FloatVector w8 = FloatVector.broadcast(F, x[k + 8 * s]);
+            i0 = w8.fma(v0, i0);
+            FloatVector w9 = FloatVector.broadcast(F, x[k + 9 * s]);
+            j0 = w9.fma(v0, j0);
+            FloatVector w10 = FloatVector.broadcast(F, x[k + 10 * s]);
+            k0 = w10.fma(v0, k0);
+            FloatVector w11 = FloatVector.broadcast(F, x[k + 11 * s]);
+            l0 = w11.fma(v0, l0);
+        }
+        add1(co, a0);
+        add1(co + ldc, b0);
+        add1(co + 2 * ldc, c0);
+        add1(co + 3 * ldc, d0);
+        add1(co + 4 * ldc, e0);
+        add1(co + 5 * ldc, f0);
+        add1(co + 6 * ldc, g0);
+        add1(co + 7 * ldc, h0);
+        add1(co + 8 * ldc, i0);
+        add1(co + 9 * ldc, j0);
+        add1(co + 10 * ldc, k0);
+        add1(co + 11 * ldc, l0);
+    }
+
+    private void add1(int at, FloatVector p) {
+        FloatVector.fromArray(F, c, at).add(p).intoArray(c, at);
+    }
+
+    private void add2(int at, FloatVector p, FloatVector q) {
+        add1(at, p);
+        add1(at + L, q);
+    }
+
+    private void add3(int at, FloatVector p, FloatVector q, FloatVector r) {
+        add2(at, p, q);
+        add1(at + 2 * L, r);
+    }
+
+    private void add4(int at, FloatVector p, FloatVector q, FloatVector r, FloatVector s) {
+        add2(at, p, q);
+        add2(at + 2 * L, r, s);
+    }
+}
