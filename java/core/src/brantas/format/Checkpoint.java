@@ -132,6 +132,7 @@ public final class Checkpoint implements TensorSource {
 
     /// Tensor name → shard, in the order of the file.
     private static Map<String, String> readIndex(Path index) {
+        JsonFile.requireRegular(index);
         Map<String, String> places = new LinkedHashMap<>();
         try (InputStream in = Files.newInputStream(index);
                 JsonParser parser = JsonFile.parser(in)) {

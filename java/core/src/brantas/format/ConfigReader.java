@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 
 /// `config.json` → `ModelConfig`: finds the text level, refuses other families and whatever is not
 /// implemented, and leaves no structural value to a default (specification §1.1–1.4). Upper bounds
@@ -82,7 +83,8 @@ final class ConfigReader {
         }
         for (Section level : List.of(root, text)) {
             if (level.text("model_type").filter(t -> !TYPES.containsKey(t)).isPresent()) {
-                throw level.unsupported("model_type", String.join(", ", TYPES.keySet()));
+                throw level.unsupported(
+                        "model_type", String.join(", ", new TreeSet<>(TYPES.keySet())));
             }
         }
         if (named.isEmpty()) {

@@ -63,6 +63,7 @@ final class JsonFile {
 
     /// The one JSON object that a small file holds.
     static Section object(Path file) {
+        requireRegular(file);
         try {
             long size = Files.size(file);
             if (size > TREE_LIMIT) {
@@ -94,6 +95,14 @@ final class JsonFile {
             }
         } catch (IOException e) {
             throw unreadable(file, "the file", e);
+        }
+    }
+
+    /// Refuses pipes, devices and folders, which could block or never end.
+    static void requireRegular(Path file) {
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            throw new BrantasException(
+                    file + " is not a regular file; give the folder of a finished download.");
         }
     }
 
@@ -136,7 +145,7 @@ final class JsonFile {
         return switch (node.getNodeType()) {
             case STRING -> quote(node.textValue());
             case OBJECT -> "an object";
-            case ARRAY -> "a list of " + node.size();
+            case ARRAY -> plain(node.toString());
             default -> plain(node.asText());
         };
     }

@@ -64,6 +64,7 @@ public final class SafetensorsFile implements AutoCloseable {
     /// @param progress told about bytes read; with `MAP` only when done
     /// @throws BrantasException naming the file and what is wrong with it
     public static SafetensorsFile open(Path path, Load load, Progress progress) {
+        JsonFile.requireRegular(path);
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             return new SafetensorsFile(path, channel, load, progress);
         } catch (UncheckedIOException e) {
@@ -105,7 +106,7 @@ public final class SafetensorsFile implements AutoCloseable {
     private static MemorySegment read(
             FileChannel channel, long start, long size, Arena arena, Path path, Progress progress) {
         long bytes = size - start;
-        MemorySegment data = arena.allocate(Math.max(1, bytes), 64).asSlice(0, bytes);
+        MemorySegment data = allocate(arena, bytes, path);
         long[] done = new long[1];
         LongStream.range(0, (bytes + BLOCK - 1) / BLOCK)
                 .parallel()
@@ -121,6 +122,19 @@ public final class SafetensorsFile implements AutoCloseable {
                     }
                 });
         return data;
+    }
+
+    private static MemorySegment allocate(Arena arena, long bytes, Path path) {
+        try {
+            return arena.allocate(Math.max(1, bytes), 64).asSlice(0, bytes);
+        } catch (OutOfMemoryError e) {
+            throw new BrantasException(
+                    path
+                            + ": no native memory for "
+                            + bytes
+                            + " bytes of tensors; map the file instead of reading it.",
+                    e);
+        }
     }
 
     private static void fill(FileChannel channel, ByteBuffer target, long from) {

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 final class SafetensorsHeader {
     static final long MAX_BYTES = 100_000_000;
 
-    private static final int MAX_TENSORS = 200_000;
+    private static final int MAX_TENSORS = 120_000;
     private static final int MAX_RANK = 16;
     private static final String AGAIN = "; the file is damaged, fetch it again.";
 
@@ -63,6 +63,7 @@ final class SafetensorsHeader {
 
     private final Path file;
     private final long dataBytes;
+    private final long[] scratch = new long[MAX_RANK];
     private final SequencedMap<String, Entry> entries = new LinkedHashMap<>();
 
     private SafetensorsHeader(Path file, long dataBytes) {
@@ -178,7 +179,6 @@ final class SafetensorsHeader {
         if (parser.nextToken() != JsonToken.START_ARRAY) {
             throw broken(name, "a list as " + key, "something else");
         }
-        long[] out = new long[MAX_RANK];
         int n = 0;
         while (parser.nextToken() != JsonToken.END_ARRAY) {
             boolean whole =
@@ -195,9 +195,9 @@ final class SafetensorsHeader {
             if (n == MAX_RANK) {
                 throw broken(name, "at most " + MAX_RANK + " numbers in " + key, "more");
             }
-            out[n++] = parser.getLongValue();
+            scratch[n++] = parser.getLongValue();
         }
-        return Arrays.copyOf(out, n);
+        return Arrays.copyOf(scratch, n);
     }
 
     private Entry checked(Entry e) {
