@@ -35,19 +35,17 @@ public final class SafetensorsFile implements AutoCloseable {
     private final SequencedMap<String, Entry> entries;
     private final MemorySegment data;
 
-    private SafetensorsFile(Path path, FileChannel channel, Load load, Progress progress)
+    private SafetensorsFile(
+            Path path, FileChannel channel, Header header, Load load, Progress progress)
             throws IOException {
         this.path = path;
-        long size = channel.size();
+        this.entries = header.entries;
         boolean opened = false;
-        try (Arena brief = Arena.ofConfined()) {
-            long start = dataStart(path, channel, size, brief);
-            MemorySegment header = channel.map(FileChannel.MapMode.READ_ONLY, 8, start - 8, brief);
-            entries = SafetensorsHeader.read(path, new Bytes(header.asByteBuffer()), size - start);
+        try {
             data =
                     switch (load) {
-                        case MAP -> mapped(channel, start, size, arena);
-                        case READ -> read(channel, start, size, arena, path, progress);
+                        case MAP -> mapped(channel, header, arena);
+                        case READ -> read(channel, header, arena, path, progress);
                     };
             opened = true;
         } finally {
@@ -55,7 +53,26 @@ public final class SafetensorsFile implements AutoCloseable {
                 arena.close();
             }
         }
-        progress.at(path.toString(), data.byteSize(), data.byteSize());
+        progress.at(path.toString(), header.bytes, header.bytes);
+    }
+
+    /// What is known before any data is touched.
+    ///
+    /// @param entries the tensors
+    /// @param start where the data begins in the file
+    /// @param bytes size of the data
+    private record Header(SequencedMap<String, Entry> entries, long start, long bytes) {
+        static Header of(Path path, FileChannel channel) throws IOException {
+            long size = channel.size();
+            try (Arena brief = Arena.ofConfined()) {
+                long start = dataStart(path, channel, size, brief);
+                MemorySegment json =
+                        channel.map(FileChannel.MapMode.READ_ONLY, 8, start - 8, brief);
+                Bytes stream = new Bytes(json.asByteBuffer());
+                long bytes = size - start;
+                return new Header(SafetensorsHeader.read(path, stream, bytes), start, bytes);
+            }
+        }
     }
 
     /// Opens a file of any size.
@@ -66,7 +83,7 @@ public final class SafetensorsFile implements AutoCloseable {
     public static SafetensorsFile open(Path path, Load load, Progress progress) {
         JsonFile.requireRegular(path);
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-            return new SafetensorsFile(path, channel, load, progress);
+            return new SafetensorsFile(path, channel, Header.of(path, channel), load, progress);
         } catch (UncheckedIOException e) {
             throw JsonFile.unreadable(path, "the data", new IOException(e.getMessage(), e));
         } catch (IOException e) {
@@ -96,16 +113,17 @@ public final class SafetensorsFile implements AutoCloseable {
         return 8 + length;
     }
 
-    private static MemorySegment mapped(FileChannel channel, long start, long size, Arena arena)
+    private static MemorySegment mapped(FileChannel channel, Header header, Arena arena)
             throws IOException {
-        return size == start
+        return header.bytes == 0
                 ? MemorySegment.NULL
-                : channel.map(FileChannel.MapMode.READ_ONLY, start, size - start, arena);
+                : channel.map(FileChannel.MapMode.READ_ONLY, header.start, header.bytes, arena);
     }
 
     private static MemorySegment read(
-            FileChannel channel, long start, long size, Arena arena, Path path, Progress progress) {
-        long bytes = size - start;
+            FileChannel channel, Header header, Arena arena, Path path, Progress progress) {
+        long start = header.start;
+        long bytes = header.bytes;
         MemorySegment data = allocate(arena, bytes, path);
         long[] done = new long[1];
         LongStream.range(0, (bytes + BLOCK - 1) / BLOCK)
