@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.jinja;
+
+import org.jspecify.annotations.NullMarked;
