@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import brantas.settings.BrantasException;
 import java.io.IOException;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
@@ -34,32 +33,27 @@ class JinjaCorpusTest {
 
     @TestFactory
     Stream<DynamicTest> corpus() throws IOException {
-        List<Map<String, Object>> cases = JsonCases.read("jinja.json");
+        List<JsonCases.Engine> cases = JsonCases.engine();
         assertThat(cases).hasSize(601);
-        return cases.stream()
-                .map(c -> DynamicTest.dynamicTest((String) c.get("name"), () -> check(c)));
+        return cases.stream().map(c -> DynamicTest.dynamicTest(c.name(), () -> check(c)));
     }
 
-    @SuppressWarnings("unchecked")
-    private static void check(Map<String, Object> c) {
-        String name = (String) c.get("name");
-        String source = (String) c.get("source");
-        Map<String, Object> context = (Map<String, Object>) c.get("context");
-        boolean fails = Boolean.TRUE.equals(c.get("error")) || LEFT_OUT.contains(name);
-        if (LEFT_OUT.contains(name) || UNKNOWN_GLOBALS.contains(name)) {
-            assertThat(c.get("tier")).isEqualTo("extra");
+    private static void check(JsonCases.Engine c) {
+        boolean leftOut = LEFT_OUT.contains(c.name());
+        if (leftOut || UNKNOWN_GLOBALS.contains(c.name())) {
+            assertThat(c.tier()).isEqualTo("extra");
         }
-        if (fails) {
-            assertThatThrownBy(() -> Template.parse(name, source).render(context))
-                    .as(source)
+        if (c.error() || leftOut) {
+            assertThatThrownBy(() -> Template.parse(c.name(), c.source()).render(c.context()))
+                    .as(c.source())
                     .isInstanceOf(BrantasException.class);
+            return;
+        }
+        String text = Template.parse(c.name(), c.source()).render(c.context());
+        if (UNKNOWN_GLOBALS.contains(c.name())) {
+            assertThat(text).as(c.source()).contains("False");
         } else {
-            String text = Template.parse(name, source).render(context);
-            if (UNKNOWN_GLOBALS.contains(name)) {
-                assertThat(text).as(source).contains("False");
-            } else {
-                assertThat(text).as(source).isEqualTo(c.get("expected"));
-            }
+            assertThat(text).as(c.source()).isEqualTo(c.expected());
         }
     }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import brantas.jinja.JsonCases;
 import brantas.settings.BrantasException;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -16,45 +17,43 @@ import org.junit.jupiter.api.TestFactory;
 /// Every prompt of the reference for the five published templates, character by character, and
 /// every refusal.
 class ChatTemplateGoldenTest {
-    private final Map<String, ChatTemplate> templates = new TreeMap<>();
-
     @TestFactory
     Stream<DynamicTest> prompts() throws IOException {
-        List<Map<String, Object>> cases = JsonCases.read("cases.json");
+        List<JsonCases.Chat> cases = JsonCases.chat();
         assertThat(cases).hasSize(332);
-        for (Map<String, Object> c : cases) {
-            String name = (String) c.get("template");
-            if (!templates.containsKey(name)) {
-                templates.put(name, new ChatTemplate(name, JsonCases.text(name + ".jinja")));
+        Map<String, ChatTemplate> templates = new TreeMap<>();
+        List<DynamicTest> tests = new ArrayList<>();
+        for (JsonCases.Chat c : cases) {
+            ChatTemplate template = templates.get(c.template());
+            if (template == null) {
+                template = new ChatTemplate(c.template(), JsonCases.template(c.template()));
+                templates.put(c.template(), template);
             }
+            ChatTemplate chosen = template;
+            tests.add(DynamicTest.dynamicTest(c.name(), () -> check(chosen, c)));
         }
         assertThat(templates).hasSize(5);
-        return cases.stream()
-                .map(c -> DynamicTest.dynamicTest((String) c.get("name"), () -> check(c)));
+        return tests.stream();
     }
 
-    @SuppressWarnings("unchecked")
-    private void check(Map<String, Object> c) {
-        Object continued = c.get("continue_final_message");
+    private static void check(ChatTemplate template, JsonCases.Chat c) {
+        Object continued = c.continueFinalMessage();
         ChatRequest request =
                 new ChatRequest(
-                        (List<Map<String, Object>>) c.get("messages"),
-                        (List<Object>) c.get("tools"),
-                        (Boolean) c.get("add_generation_prompt"),
-                        continued instanceof String field
-                                ? field
-                                : Boolean.TRUE.equals(continued) ? "content" : null,
-                        (Map<String, Object>) c.get("kwargs"));
-        ChatTemplate template = templates.get((String) c.get("template"));
-        if (c.containsKey("expected")) {
-            assertThat(template.render(request)).isEqualTo(c.get("expected"));
+                        c.messages(),
+                        c.tools(),
+                        c.addGenerationPrompt(),
+                        Boolean.TRUE.equals(continued) ? "content" : (String) continued,
+                        c.kwargs());
+        if (c.expected() != null) {
+            assertThat(template.render(request)).isEqualTo(c.expected());
             return;
         }
         var failure =
                 assertThatThrownBy(() -> template.render(request))
                         .isInstanceOf(BrantasException.class);
-        if (c.get("error_from").equals("raise_exception")) {
-            failure.hasMessage((String) c.get("error"));
+        if ("raise_exception".equals(c.errorFrom())) {
+            failure.hasMessage(c.error());
         } else {
             failure.hasMessageContaining("fails at line");
         }
