@@ -197,7 +197,7 @@ public final class Template {
         private static final int MAX_STEPS = 5_000_000;
         private static final long BASE_CHARACTERS = 32L << 20;
         private static final int CHARACTERS_PER_INPUT = 64;
-        private static final int MAX_DEPTH = 1_000;
+        private static final int MAX_DEPTH = 500;
         private static final int MAX_CALLS = 64;
 
         private int steps = MAX_STEPS;
