@@ -19,7 +19,7 @@ final class CallReader {
         DONE,
         /// The call was complete before this token, which belongs to what follows.
         DONE_BEFORE,
-        /// This is no call.
+        /// This is no call; the token is still to be read.
         REFUSED
     }
 
@@ -37,6 +37,7 @@ final class CallReader {
     private static final int MOST_STRAY = 256;
 
     private final String name;
+    private final ToolTypes tools;
     private final ToolTypes.Parameters types;
     private final boolean bare;
     private final boolean lenient;
@@ -51,9 +52,10 @@ final class CallReader {
 
     /// @param bare whether the function tag came without `<tool_call>`, so nothing need follow it
     /// @param lenient whether doubtful closing tags count
-    CallReader(String name, ToolTypes.Parameters types, boolean bare, boolean lenient) {
+    CallReader(String name, ToolTypes tools, boolean bare, boolean lenient) {
         this.name = name;
-        this.types = types;
+        this.tools = tools;
+        this.types = tools.of(name);
         this.bare = bare;
         this.lenient = lenient;
     }
@@ -82,9 +84,10 @@ final class CallReader {
         return key != null && (pending == Pending.FUNCTION_END || pending == Pending.CALL_END);
     }
 
-    /// Whether this is a call if the model meant to stop here.
+    /// Whether this is a call if it ends here. Mere text where parameters belong is arguments in
+    /// some other notation, or prose about calls.
     boolean closable() {
-        return key != null || stray == 0;
+        return key != null || stray == 0 || !arguments.isEmpty();
     }
 
     /// Ends an open value at the end of the output.
@@ -115,10 +118,8 @@ final class CallReader {
                 yield Outcome.MORE;
             }
             case END_PARAMETER -> Outcome.MORE;
-            // Text where parameters belong: arguments in some other notation, or no call at all.
-            case END_FUNCTION, END_TOOL_CALL ->
-                    stray > 0 && arguments.isEmpty() ? Outcome.REFUSED : Outcome.DONE;
-            case TOOL_CALL, FUNCTION -> Outcome.DONE_BEFORE;
+            case END_FUNCTION, END_TOOL_CALL -> closable() ? Outcome.DONE : Outcome.REFUSED;
+            case TOOL_CALL, FUNCTION -> closable() ? Outcome.DONE_BEFORE : Outcome.REFUSED;
             default -> {
                 stray += (int) token.text().chars().filter(c -> !Character.isWhitespace(c)).count();
                 yield stray > MOST_STRAY ? Outcome.REFUSED : Outcome.MORE;
@@ -179,7 +180,8 @@ final class CallReader {
                 if (kind == Kind.END_TOOL_CALL) {
                     yield end(Outcome.DONE);
                 }
-                boolean ends = kind == Kind.TOOL_CALL || bare || lenient;
+                boolean next = kind == Kind.FUNCTION && tools.knows(token.name());
+                boolean ends = kind == Kind.TOOL_CALL || next || bare || lenient;
                 yield ends ? end(Outcome.DONE_BEFORE) : refute(token);
             }
             case CALL_END -> kind == Kind.TOOL_CALL ? end(Outcome.DONE_BEFORE) : refute(token);

@@ -206,8 +206,9 @@ public final class OutputParser {
                 state = State.OPEN;
             }
             case FUNCTION -> {
-                boolean loose = types.knows(token.name()) && atLineStart();
-                if (isName(token) && (afterCall || loose)) {
+                // The order matters: after a call the gap is not looked through again.
+                boolean placed = afterCall || (types.knows(token.name()) && atLineStart());
+                if (placed && isName(token)) {
                     raw.setLength(0);
                     bare |= !afterCall;
                     begin(token);
@@ -247,7 +248,7 @@ public final class OutputParser {
 
     private void begin(Token function) {
         raw.append(function.text());
-        call = new CallReader(function.name(), types.of(function.name()), bare, lenient);
+        call = new CallReader(function.name(), types, bare, lenient);
         state = State.CALL;
     }
 
@@ -256,16 +257,18 @@ public final class OutputParser {
         if (reader == null) {
             throw new AssertionError("no call in state " + state);
         }
-        raw.append(token.text());
         switch (reader.accept(token)) {
-            case MORE -> {}
+            case MORE -> raw.append(token.text());
             case DONE -> callDone(reader);
             case DONE_BEFORE -> {
                 callDone(reader);
                 write(reader.trailing());
                 token(token);
             }
-            case REFUSED -> refuse();
+            case REFUSED -> {
+                refuse();
+                token(token);
+            }
         }
     }
 
