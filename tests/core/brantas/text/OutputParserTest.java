@@ -6,6 +6,7 @@ import brantas.text.OutputParser.Event;
 import brantas.text.OutputParser.Parsed;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -93,7 +94,7 @@ class OutputParserTest {
     }
 
     private static Event.Call made(String name, @Nullable Object... keysAndValues) {
-        Map<String, @Nullable Object> arguments = new java.util.LinkedHashMap<>();
+        Map<String, @Nullable Object> arguments = new LinkedHashMap<>();
         for (int i = 0; i < keysAndValues.length; i += 2) {
             arguments.put(String.valueOf(keysAndValues[i]), keysAndValues[i + 1]);
         }
