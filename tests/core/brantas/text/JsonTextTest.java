@@ -2,13 +2,14 @@ package brantas.text;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+
 import java.math.BigInteger;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Test;
 
 /// One JSON value from a short text: the grammar, its bounds, and noise.
 class JsonTextTest {
@@ -37,9 +38,40 @@ class JsonTextTest {
     @Test
     void refusesWhatIsNoJson() {
         String[] texts = {
-            "", " ", "nul", "nulll", "True", "None", "'a'", "\"a", "\"a\\", "\"\\x\"", "\"\\u12g4\"",
-            "\"\\u１234\"", "\"a\nb\"", "01", "-", "1.", ".5", "1e", "+1", "NaN", "1 2", "[", "[1", "[1,]",
-            "[,]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{'a':1}", "]", "1e999", "\u00a01",
+            "",
+            " ",
+            "nul",
+            "nulll",
+            "True",
+            "None",
+            "'a'",
+            "\"a",
+            "\"a\\",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\\u１234\"",
+            "\"a\nb\"",
+            "01",
+            "-",
+            "1.",
+            ".5",
+            "1e",
+            "+1",
+            "NaN",
+            "1 2",
+            "[",
+            "[1",
+            "[1,]",
+            "[,]",
+            "{",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{'a':1}",
+            "]",
+            "1e999",
+            "\u00a01",
             "1".repeat(JsonText.MOST_DIGITS + 1)
         };
         for (String text : texts) {
@@ -50,15 +82,14 @@ class JsonTextTest {
     @Test
     void tolerantTakesPythonSpelling() {
         assertThat(JsonText.parseTolerant("{'a': [True, False, None,], \"b\": 'x\ny',}"))
-                .hasValueSatisfying(
-                        v ->
-                                assertThat(v.value())
-                                        .isEqualTo(
-                                                Map.of(
-                                                        "a",
-                                                        Arrays.asList(true, false, null),
-                                                        "b",
-                                                        "x\ny")));
+                .hasValueSatisfying(v ->
+                        assertThat(v.value())
+                                .isEqualTo(
+                                        Map.of(
+                                                "a",
+                                                Arrays.asList(true, false, null),
+                                                "b",
+                                                "x\ny")));
         assertThat(JsonText.parseTolerant("[1,,]")).isEmpty();
         assertThat(JsonText.parseTolerant("(1, 2)")).isEmpty();
     }

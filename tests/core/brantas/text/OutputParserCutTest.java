@@ -2,23 +2,57 @@ package brantas.text;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import brantas.text.OutputParser.Event;
 import brantas.text.OutputParser.Parsed;
+
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Assertions;
+import org.junit.jupiter.api.Test;
+
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Test;
 
 /// The law of [OutputParser]: however an output is cut, the texts and calls are the same; and no
-/// output, however odd, is an error or loses text that is not markup.
+/// output, however odd or long, is an error, loses text that is not markup, or takes more than
+/// linear time.
 class OutputParserCutTest {
     private static final long SEED = 20_260_117;
     private static final String[] SHARDS = {
-        "<think>", "</think>", "<tool_call>", "</tool_call>", "<function=f>", "<function=other>",
-        "<function={{ x }}>", "</function>", "<parameter=x>", "<parameter=y>", "<parameter=no>",
-        "</parameter>", "\n", "\n\n", " ", "word", " two words ", "<", ">", "</", "<func", "5",
-        "{\"a\": [1, 2]}", "'", "`", "true", "中文", "\uD83D\uDE00", "\t", "<parameter=", "=x>", "\r\n",
+        "<think>",
+        "</think>",
+        "<tool_call>",
+        "</tool_call>",
+        "<function=f>",
+        "<function=other>",
+        "<function={{ x }}>",
+        "</function>",
+        "<parameter=x>",
+        "<parameter=y>",
+        "<parameter=no>",
+        "</parameter>",
+        "\n",
+        "\n\n",
+        " ",
+        "word",
+        " two words ",
+        "<",
+        ">",
+        "</",
+        "<func",
+        "5",
+        "{\"a\": [1, 2]}",
+        "'",
+        "`",
+        "true",
+        "中文",
+        "\uD83D\uDE00",
+        "\t",
+        "<parameter=",
+        "=x>",
+        "\r\n",
         "<tool_call>\n<function=f>\n<parameter=x>\n",
         "\n</parameter>\n</function>\n</tool_call>",
         "\n</parameter>\n<parameter=y>\n"
@@ -120,5 +154,53 @@ class OutputParserCutTest {
             at = end;
         }
         return pieces.toArray(new String[0]);
+    }
+
+    @Test
+    void hostileOutputTakesLinearTime() {
+        int size = 10_000_000;
+        String[] units = {
+            "<",
+            "<think>",
+            "</think>",
+            "<tool_call>",
+            "<tool_call>\n<function=f>",
+            " ",
+            "\n<",
+            "<tool_call>\n<function=f>\n<parameter=x>\n",
+            "</parameter>\n",
+            "<parameter=x>",
+            "<parameter=",
+            "</function>\n"
+        };
+        String opening = "<tool_call>\n<function=f>\n<parameter=x>\n";
+        Assertions.assertTimeout(
+                Duration.ofSeconds(60),
+                () -> {
+                    for (String unit : units) {
+                        String text = unit.repeat(size / unit.length() / 4);
+                        parseInPieces(text);
+                        parseInPieces(opening + text);
+                    }
+                    parseInPieces("<".repeat(size));
+                    String bare = "<function=f>\n</function>";
+                    parseInPieces("\n" + " ".repeat(size / 4) + bare.repeat(100_000));
+                    parseInPieces(opening + OutputParserTest.call("f").repeat(100_000));
+                    parseInPieces(OutputParserTest.call("f", "x", "1").repeat(50_000));
+                });
+    }
+
+    private static void parseInPieces(String text) {
+        OutputParser parser = new OutputParser(false, TOOLS);
+        long length = 0;
+        for (int at = 0; at < text.length(); at += 7) {
+            for (Event event : parser.accept(text.substring(at, Math.min(at + 7, text.length())))) {
+                length += event instanceof Event.Content c ? c.text().length() : 0;
+            }
+        }
+        for (Event event : parser.finish(false)) {
+            length += event instanceof Event.Content c ? c.text().length() : 0;
+        }
+        assertThat(length).isLessThanOrEqualTo(text.length());
     }
 }

@@ -4,15 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import brantas.text.OutputParser.Event;
 import brantas.text.OutputParser.Parsed;
-import java.time.Duration;
+
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Assertions;
-import org.junit.jupiter.api.Test;
 
 /// What [OutputParser] makes of outputs that are known to cause trouble. Every case runs whole and
 /// one character at a time. Typed conversion is in [ArgumentTypeTest], random cuts and noise in
@@ -31,7 +31,8 @@ class OutputParserTest {
 
     static Map<String, Object> tool(String name, Map<String, Object> properties) {
         Map<String, Object> parameters = Map.of("type", "object", "properties", properties);
-        return Map.of("type", "function", "function", Map.of("name", name, "parameters", parameters));
+        return Map.of(
+                "type", "function", "function", Map.of("name", name, "parameters", parameters));
     }
 
     static String call(String name, String... keysAndValues) {
@@ -52,7 +53,10 @@ class OutputParserTest {
     }
 
     static Parsed streamed(
-            String[] pieces, boolean thinking, @Nullable List<@Nullable Object> tools, boolean cut) {
+            String[] pieces,
+            boolean thinking,
+            @Nullable List<@Nullable Object> tools,
+            boolean cut) {
         OutputParser parser = new OutputParser(thinking, tools);
         List<Event> events = new ArrayList<>();
         for (String piece : pieces) {
@@ -113,7 +117,12 @@ class OutputParserTest {
         expect(
                 thinking(
                         "The cyan circle is in cell 1 1.\n</think>\n\n"
-                                + call("computer_use", "action", "left_click", "coordinate", "[375, 375]")),
+                                + call(
+                                        "computer_use",
+                                        "action",
+                                        "left_click",
+                                        "coordinate",
+                                        "[375, 375]")),
                 "The cyan circle is in cell 1 1.",
                 "",
                 made("computer_use", "action", "left_click", "coordinate", List.of(375L, 375L)));
@@ -185,7 +194,10 @@ class OutputParserTest {
         expect(fast(json + "</tool_call>"), null, json + "</tool_call>");
         String prose = "<tool_call>\n<function=stop> opens a call. " + "It goes on. ".repeat(40);
         expect(fast(prose), null, prose);
-        expect(fast("<tool_call>\n<function=stop> opens"), null, "<tool_call>\n<function=stop> opens");
+        expect(
+                fast("<tool_call>\n<function=stop> opens"),
+                null,
+                "<tool_call>\n<function=stop> opens");
     }
 
     @Test
@@ -214,8 +226,14 @@ class OutputParserTest {
     @Test
     void valuesLoseOneLineBreakOnEachSide() {
         String[][] cases = {
-            {"\n5\n", "5"}, {"5", "5"}, {"\n\n a \n\n", "\n a \n"}, {"", ""}, {"\n", ""},
-            {"\n\n", ""}, {"\r\na\r\n", "\r\na\r"}, {"\n  x <b> & </b>\n", "  x <b> & </b>"}
+            {"\n5\n", "5"},
+            {"5", "5"},
+            {"\n\n a \n\n", "\n a \n"},
+            {"", ""},
+            {"\n", ""},
+            {"\n\n", ""},
+            {"\r\na\r\n", "\r\na\r"},
+            {"\n  x <b> & </b>\n", "  x <b> & </b>"}
         };
         for (String[] c : cases) {
             String text =
@@ -340,44 +358,5 @@ class OutputParserTest {
         Event.Call made = made("other", "n", 5L, "s", "five", "any key", null);
         expect(fast(text), null, "", made);
         expect(parse(text, false, null, false), null, "", made);
-    }
-
-    @Test
-    void hostileOutputTakesLinearTime() {
-        int size = 10_000_000;
-        String[] units = {
-            "<", "<think>", "</think>", "<tool_call>", "<tool_call>\n<function=stop>", " ", "\n<",
-            "<tool_call>\n<function=code_interpreter>\n<parameter=code>\n", "</parameter>\n",
-            "<parameter=code>", "<parameter=", "</function>\n"
-        };
-        String opening = "<tool_call>\n<function=code_interpreter>\n<parameter=code>\n";
-        Assertions.assertTimeout(
-                Duration.ofSeconds(60),
-                () -> {
-                    for (String unit : units) {
-                        String text = unit.repeat(size / unit.length() / 4);
-                        parseInPieces(text);
-                        parseInPieces(opening + text);
-                    }
-                    parseInPieces("<".repeat(size));
-                    String bare = "<function=stop>\n</function>";
-                    parseInPieces("\n" + " ".repeat(size / 4) + bare.repeat(100_000));
-                    parseInPieces(opening + call("stop").repeat(100_000));
-                    parseInPieces(call("code_interpreter", "code", "1").repeat(50_000));
-                });
-    }
-
-    private static void parseInPieces(String text) {
-        OutputParser parser = new OutputParser(false, TOOLS);
-        long length = 0;
-        for (int at = 0; at < text.length(); at += 7) {
-            for (Event event : parser.accept(text.substring(at, Math.min(at + 7, text.length())))) {
-                length += event instanceof Event.Content c ? c.text().length() : 0;
-            }
-        }
-        for (Event event : parser.finish(false)) {
-            length += event instanceof Event.Content c ? c.text().length() : 0;
-        }
-        assertThat(length).isLessThanOrEqualTo(text.length());
     }
 }
