@@ -52,9 +52,9 @@ final class Lanes {
     private static final VectorShuffle<Float> ZIP_LOW = VectorShuffle.makeZip(F, 0);
     private static final VectorShuffle<Float> ZIP_HIGH = VectorShuffle.makeZip(F, 1);
 
-    private static final float LOG2_E = 1.44269504f;
-    private static final float LN2_HIGH = 0.693359375f;
-    private static final float LN2_LOW = -2.12194440e-4f;
+    private static final float LOG2_E = 1.442695f;
+    private static final float LN2_HIGH = 0.6933594f;
+    private static final float LN2_LOW = -0.00021219444f;
     private static final float ROUND = 12582912f;
     private static final float LOWEST = -87.3f;
     private static final float HIGHEST = 88.3f;
@@ -157,11 +157,11 @@ final class Lanes {
         FloatVector n = biased.sub(ROUND);
         FloatVector r = n.fma(broadcast(-LN2_HIGH), y);
         r = n.fma(broadcast(-LN2_LOW), r);
-        FloatVector p = r.fma(broadcast(1.9875691500e-4f), broadcast(1.3981999507e-3f));
-        p = p.fma(r, broadcast(8.3334519073e-3f));
-        p = p.fma(r, broadcast(4.1665795894e-2f));
-        p = p.fma(r, broadcast(1.6666665459e-1f));
-        p = p.fma(r, broadcast(5.0000001201e-1f));
+        FloatVector p = r.fma(broadcast(0.00019875691f), broadcast(0.0013981999f));
+        p = p.fma(r, broadcast(0.008333452f));
+        p = p.fma(r, broadcast(0.041665796f));
+        p = p.fma(r, broadcast(0.16666666f));
+        p = p.fma(r, broadcast(0.5f));
         p = p.fma(r.mul(r), r.add(1f));
         IntVector power = biased.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
         return p.reinterpretAsInts().add(power).reinterpretAsFloats().blend(0f, under);
