@@ -20,6 +20,8 @@ import jdk.incubator.vector.VectorOperators;
 @SuppressWarnings("NullAway.Init") // bound by each call before its region runs
 final class AttendBlock {
     private final Tile tile = new Tile();
+    private float[] keys = new float[0];
+    private float[] values = new float[0];
     private float[] query = new float[0];
     private float[] scores = new float[0];
     private float[] output = new float[0];
@@ -42,6 +44,8 @@ final class AttendBlock {
         shape = kv.shape();
         stride = kv.valueStride();
         int most = Lanes.pad(Attend.QUERIES * shape.group(), Tile.ROWS);
+        keys = Lanes.room(keys, (long) kv.width() * shape.headDim() + PANEL);
+        values = Lanes.room(values, (long) kv.width() * stride);
         if (query.length < most * shape.headDim() || sums.length < most * L) {
             query = new float[most * shape.headDim()];
             scores = new float[most * PANEL];
@@ -94,16 +98,18 @@ final class AttendBlock {
         int vectors = Attend.vectors(count);
         int width = cache.width();
         Arrays.fill(scores, 0, rows * PANEL, 0f);
-        long keys = cache.keys(batch, sequence, block, head) + 4L * offset;
-        tile.left(query, shape.headDim()).right(width).result(scores, PANEL);
-        tile.depth(shape.headDim()).multiply(rows, vectors, 0, keys, 0);
+        int n = shape.headDim();
+        Lanes.copy(cache.keys(batch, sequence, block, head), keys, n * width);
+        tile.left(query, n).right(keys, width).result(scores, PANEL);
+        tile.depth(n).multiply(rows, vectors, 0, offset, 0);
         int seen = batch.past(sequence) + first + 1 - position;
         for (int i = 0; i < rows; i++) {
             softmax(i, Math.min(count, seen + i / shape.group()), vectors);
         }
-        long values = cache.values(batch, sequence, block, head) + 4L * offset * stride;
-        tile.left(scores, PANEL).right(stride).result(output, stride);
-        tile.depth(count).multiply(rows, stride / L, 0, values, 0);
+        long from = cache.values(batch, sequence, block, head) + 4L * offset * stride;
+        Lanes.copy(from, values, count * stride);
+        tile.left(scores, PANEL).right(values, stride).result(output, stride);
+        tile.depth(count).multiply(rows, stride / L, 0, 0, 0);
     }
 
     /// Turns the scores of a row into weights relative to its running maximum; `valid` keys count.

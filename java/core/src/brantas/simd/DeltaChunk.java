@@ -15,12 +15,11 @@ import jdk.incubator.vector.VectorOperators;
 /// of the inverse; everything else is a product of [Tile] with lanes along the value columns. The
 /// grid of chunks starts at the sequence's first row of the step. One object per thread.
 @SuppressWarnings("NullAway.Init") // bound by each call before its region runs
-final class DeltaChunk implements AutoCloseable {
+final class DeltaChunk {
     private static final int C = 64;
     private static final int ROWS = Lanes.pad(C, Tile.ROWS);
 
     private final Tile tile = new Tile();
-    private final Lanes.Scratch scratch = new Lanes.Scratch();
     private final float[] kk = new float[ROWS * C];
     private final float[] qk = new float[ROWS * C];
     private final float[] lower = new float[ROWS * C];
@@ -35,14 +34,13 @@ final class DeltaChunk implements AutoCloseable {
     private float[] kAcross = new float[0];
     private float[] x = new float[0];
     private float[] out = new float[0];
-    private float[] write = new float[0];
+    private float[] u = new float[0];
+    private float[] s0 = new float[0];
 
     private DeltaScan scan;
     private DeltaSlots slots;
     private int keyDim;
     private int stride;
-    private long keysAcross;
-    private long u;
     private int count;
 
     /// Sizes the scratch for the shape at hand.
@@ -58,10 +56,9 @@ final class DeltaChunk implements AutoCloseable {
             kAcross = new float[keyRows * C];
             x = new float[ROWS * stride];
             out = new float[ROWS * stride];
-            write = new float[keyRows * stride];
+            u = new float[C * stride];
+            s0 = new float[keyRows * stride];
         }
-        keysAcross = scratch.reserve(4L * C * (keyDim + stride));
-        u = keysAcross + 4L * C * keyDim;
     }
 
     /// Runs `rows` rows of a sequence through the value heads of a key head.
@@ -95,15 +92,12 @@ final class DeltaChunk implements AutoCloseable {
                 kAcross[i * C + t] = value;
             }
         }
-        for (int i = 0; i < keyDim * C; i += L) {
-            store(FloatVector.fromArray(F, kAcross, i), keysAcross + 4L * i);
-        }
         Arrays.fill(kk, 0f);
         Arrays.fill(qk, 0f);
         int vectors = Attend.vectors(count);
-        tile.right(C).depth(keyDim);
-        tile.left(k, keyDim).result(kk, C).multiply(count, vectors, 0, keysAcross, 0);
-        tile.left(q, keyDim).result(qk, C).multiply(count, vectors, 0, keysAcross, 0);
+        tile.right(kAcross, C).depth(keyDim);
+        tile.left(k, keyDim).result(kk, C).multiply(count, vectors, 0, 0, 0);
+        tile.left(q, keyDim).result(qk, C).multiply(count, vectors, 0, 0, 0);
     }
 
     /// Cumulative decay of a value head in two floats each, so that differences stay exact, and
@@ -143,17 +137,18 @@ final class DeltaChunk implements AutoCloseable {
         int vectors = stride / L;
         Arrays.fill(x, 0f);
         Arrays.fill(out, 0f);
-        tile.right(stride).depth(keyDim);
-        tile.left(k, keyDim).result(x, stride).multiply(count, vectors, 0, state, 0);
-        tile.left(q, keyDim).result(out, stride).multiply(count, vectors, 0, state, 0);
+        Lanes.copy(state, s0, keyDim * stride);
+        tile.right(s0, stride).depth(keyDim);
+        tile.left(k, keyDim).result(x, stride).multiply(count, vectors, 0, 0, 0);
+        tile.left(q, keyDim).result(out, stride).multiply(count, vectors, 0, 0, 0);
         for (int t = 0; t < count; t++) {
             target(t, scan.value(row + t, head));
         }
         solve();
-        tile.left(weights, C).result(out, stride);
+        tile.left(weights, C).right(u, stride).result(out, stride);
         for (int t = 0; t < count; t += Tile.ROWS) {
             int to = Math.min(count, t + Tile.ROWS);
-            tile.depth(to).multiply(to - t, vectors, t * C, u, t * stride);
+            tile.depth(to).multiply(to - t, vectors, t * C, 0, t * stride);
         }
         int valueDim = slots.shape().valueDim();
         for (int t = 0; t < count; t++) {
@@ -185,8 +180,8 @@ final class DeltaChunk implements AutoCloseable {
         for (int from = 0; from < count; from += Tile.ROWS) {
             int to = Math.min(count, from + Tile.ROWS);
             if (from > 0) {
-                tile.left(lower, C).right(stride).result(x, stride).depth(from);
-                tile.multiply(to - from, stride / L, from * C, u, from * stride);
+                tile.left(lower, C).right(u, stride).result(x, stride).depth(from);
+                tile.multiply(to - from, stride / L, from * C, 0, from * stride);
             }
             for (int j = 0; j < stride; j += L) {
                 substitute(from, to, j);
@@ -199,9 +194,9 @@ final class DeltaChunk implements AutoCloseable {
             FloatVector v = FloatVector.fromArray(F, x, t * stride + j);
             for (int s = from; s < t; s++) {
                 FloatVector a = FloatVector.broadcast(F, lower[t * C + s]);
-                v = a.fma(load(u + 4L * (s * stride + j)), v);
+                v = a.fma(FloatVector.fromArray(F, u, s * stride + j), v);
             }
-            store(v, u + 4L * (t * stride + j));
+            v.intoArray(u, t * stride + j);
         }
     }
 
@@ -218,23 +213,18 @@ final class DeltaChunk implements AutoCloseable {
     /// `S = e^{c_C} S₀ + Kᵀ (e^{c_C − c} u)`.
     private void carry(long state) {
         for (int t = 0; t < count; t++) {
-            for (int j = 0; j < stride; j += L) {
-                long at = u + 4L * (t * stride + j);
-                store(load(at).mul(until[t]), at);
+            for (int j = t * stride; j < (t + 1) * stride; j += L) {
+                FloatVector.fromArray(F, u, j).mul(until[t]).intoArray(u, j);
             }
         }
-        Arrays.fill(write, 0f);
-        tile.left(kAcross, C).right(stride).result(write, stride).depth(count);
-        tile.multiply(keyDim, stride / L, 0, u, 0);
         float decay = since[count - 1];
         for (int i = 0; i < keyDim * stride; i += L) {
-            FloatVector kept = load(state + 4L * i).mul(decay);
-            store(DeltaScan.flush(kept.add(FloatVector.fromArray(F, write, i))), state + 4L * i);
+            FloatVector.fromArray(F, s0, i).mul(decay).intoArray(s0, i);
         }
-    }
-
-    @Override
-    public void close() {
-        scratch.close();
+        tile.left(kAcross, C).right(u, stride).result(s0, stride).depth(count);
+        tile.multiply(keyDim, stride / L, 0, 0, 0);
+        for (int i = 0; i < keyDim * stride; i += L) {
+            store(DeltaScan.flush(FloatVector.fromArray(F, s0, i)), state + 4L * i);
+        }
     }
 }

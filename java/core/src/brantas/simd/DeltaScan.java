@@ -186,8 +186,5 @@ final class DeltaScan implements AutoCloseable {
     @Override
     public void close() {
         scratch.close();
-        for (DeltaChunk c : chunks) {
-            c.close();
-        }
     }
 }

@@ -4,7 +4,6 @@ import static brantas.simd.Lanes.F;
 import static brantas.simd.Lanes.L;
 import static brantas.simd.Lanes.UNIT;
 import static brantas.simd.Lanes.even;
-import static brantas.simd.Lanes.load;
 import static brantas.simd.Lanes.odd;
 import static brantas.simd.Lanes.pairs;
 
@@ -18,27 +17,31 @@ import jdk.incubator.vector.IntVector;
 final class Dot {
     private int k;
     private long weightStride;
-    private long xStride;
+    private int xStride;
+    private float[] in = new float[0];
     private long dstStride;
     private boolean add;
     private float[] wide = new float[0];
 
-    /// Sets the strides, in bytes.
+    /// Sets the strides.
     ///
+    /// @param x permuted rows, one every `w.inPadded()` values
+    /// @param dstRow bytes from output row to output row
     /// @param add whether outputs are added to `dst`
-    void shape(Matrix w, long xRow, long dstRow, boolean add) {
+    void shape(Matrix w, float[] x, long dstRow, boolean add) {
         this.k = w.inPadded();
+        this.in = x;
         this.weightStride = 2L * w.in();
-        this.xStride = xRow;
+        this.xStride = k;
         this.dstStride = dstRow;
         this.add = add;
     }
 
     /// `dst[r][n] = W[n] · x[r]` for the weight rows of a block.
     ///
-    /// @param x permuted rows
+    /// @param x index of the first permuted row
     /// @param dst address of the output of weight row 0
-    void block(Matrix.Part part, int from, int to, long x, int rows, long dst) {
+    void block(Matrix.Part part, int from, int to, int x, int rows, long dst) {
         if (!part.direct()) {
             widened(part, from, to, x, rows, dst);
             return;
@@ -48,7 +51,7 @@ final class Dot {
         for (; n + 4 <= to; n += 4, w += 4 * weightStride) {
             int r = 0;
             for (; r + 4 <= rows; r += 4) {
-                long xr = x + r * xStride;
+                int xr = x + r * xStride;
                 long to4 = dst + r * dstStride + 4L * n;
                 two4(w, xr, to4);
                 two4(w + 2 * weightStride, xr, to4 + 8);
@@ -70,7 +73,8 @@ final class Dot {
     }
 
     /// Four weight rows, one row.
-    private void four1(long w, long x, long dst) {
+    private void four1(long w, int x, long dst) {
+        float[] in = this.in;
         FloatVector a = FloatVector.zero(F), b = a, c = a, d = a;
         FloatVector e = a, f = a, g = a, h = a;
         long w1 = w + weightStride;
@@ -78,8 +82,8 @@ final class Dot {
         long w3 = w2 + weightStride;
         int end = k;
         for (int i = 0; i < end; i += UNIT) {
-            FloatVector x0 = load(x + 4L * i);
-            FloatVector x1 = load(x + 4L * (i + L));
+            FloatVector x0 = FloatVector.fromArray(F, in, x + i);
+            FloatVector x1 = FloatVector.fromArray(F, in, x + i + L);
             IntVector p = pairs(w + 2L * i);
             a = even(p).fma(x0, a);
             e = odd(p).fma(x1, e);
@@ -100,45 +104,46 @@ final class Dot {
     }
 
     /// Two weight rows, four rows.
-    private void two4(long w, long x, long dst) {
+    private void two4(long w, int x, long dst) {
+        float[] in = this.in;
         FloatVector a = FloatVector.zero(F), b = a, c = a, d = a;
         FloatVector e = a, f = a, g = a, h = a;
         FloatVector a1 = a, b1 = a, c1 = a, d1 = a;
         FloatVector e1 = a, f1 = a, g1 = a, h1 = a;
         long v = w + weightStride;
-        long y = x + xStride;
-        long z = y + xStride;
-        long u = z + xStride;
+        int y = x + xStride;
+        int z = y + xStride;
+        int u = z + xStride;
         int end = k;
         for (int i = 0; i < end; i += UNIT) {
             IntVector p = pairs(w + 2L * i);
             IntVector q = pairs(v + 2L * i);
             FloatVector w0 = even(p);
             FloatVector v0 = even(q);
-            FloatVector x0 = load(x + 4L * i);
+            FloatVector x0 = FloatVector.fromArray(F, in, x + i);
             a = w0.fma(x0, a);
             a1 = v0.fma(x0, a1);
-            FloatVector y0 = load(y + 4L * i);
+            FloatVector y0 = FloatVector.fromArray(F, in, y + i);
             b = w0.fma(y0, b);
             b1 = v0.fma(y0, b1);
-            FloatVector z0 = load(z + 4L * i);
+            FloatVector z0 = FloatVector.fromArray(F, in, z + i);
             c = w0.fma(z0, c);
             c1 = v0.fma(z0, c1);
-            FloatVector u0 = load(u + 4L * i);
+            FloatVector u0 = FloatVector.fromArray(F, in, u + i);
             d = w0.fma(u0, d);
             d1 = v0.fma(u0, d1);
             FloatVector w1 = odd(p);
             FloatVector v1 = odd(q);
-            FloatVector x1 = load(x + 4L * (i + L));
+            FloatVector x1 = FloatVector.fromArray(F, in, x + i + L);
             e = w1.fma(x1, e);
             e1 = v1.fma(x1, e1);
-            FloatVector y1 = load(y + 4L * (i + L));
+            FloatVector y1 = FloatVector.fromArray(F, in, y + i + L);
             f = w1.fma(y1, f);
             f1 = v1.fma(y1, f1);
-            FloatVector z1 = load(z + 4L * (i + L));
+            FloatVector z1 = FloatVector.fromArray(F, in, z + i + L);
             g = w1.fma(z1, g);
             g1 = v1.fma(z1, g1);
-            FloatVector u1 = load(u + 4L * (i + L));
+            FloatVector u1 = FloatVector.fromArray(F, in, u + i + L);
             h = w1.fma(u1, h);
             h1 = v1.fma(u1, h1);
         }
@@ -154,20 +159,21 @@ final class Dot {
     }
 
     /// One weight row, one row.
-    private void one1(long w, long x, long dst) {
+    private void one1(long w, int x, long dst) {
+        float[] in = this.in;
         FloatVector a = FloatVector.zero(F);
         FloatVector e = a;
         int end = k;
         for (int i = 0; i < end; i += UNIT) {
             IntVector p = pairs(w + 2L * i);
-            a = even(p).fma(load(x + 4L * i), a);
-            e = odd(p).fma(load(x + 4L * (i + L)), e);
+            a = even(p).fma(FloatVector.fromArray(F, in, x + i), a);
+            e = odd(p).fma(FloatVector.fromArray(F, in, x + i + L), e);
         }
         put(dst, a, e);
     }
 
     /// Weights that are not bf16, or whose rows do not end with a unit: widened first.
-    private void widened(Matrix.Part part, int from, int to, long x, int rows, long dst) {
+    private void widened(Matrix.Part part, int from, int to, int x, int rows, long dst) {
         if (wide.length < k) {
             wide = new float[k];
         }
@@ -179,14 +185,15 @@ final class Dot {
         }
     }
 
-    private void floats(long x, long dst) {
+    private void floats(int x, long dst) {
+        float[] in = this.in;
         FloatVector a = FloatVector.zero(F);
         FloatVector e = a;
         float[] w = wide;
         int end = k;
         for (int i = 0; i < end; i += UNIT) {
-            a = FloatVector.fromArray(F, w, i).fma(load(x + 4L * i), a);
-            e = FloatVector.fromArray(F, w, i + L).fma(load(x + 4L * (i + L)), e);
+            a = FloatVector.fromArray(F, w, i).fma(FloatVector.fromArray(F, in, x + i), a);
+            e = FloatVector.fromArray(F, w, i + L).fma(FloatVector.fromArray(F, in, x + i + L), e);
         }
         put(dst, a, e);
     }

@@ -62,8 +62,9 @@ final class Experts implements AutoCloseable {
     private final Linear linear;
     private final Norms norms;
     private final Lanes.Scratch outputs = new Lanes.Scratch();
-    private final Lanes.Scratch gathered = new Lanes.Scratch();
-    private final Lanes.Scratch inner = new Lanes.Scratch();
+    private final Lanes.Scratch pairs = new Lanes.Scratch();
+    private final Gemm.Panels[] inputs;
+    private final Gemm.Panels[] inners;
     private final Workers.Task gather = this::gatherOne;
     private final Workers.Task up = this::upBlock;
     private final Workers.Task activate = this::activateOne;
@@ -88,13 +89,20 @@ final class Experts implements AutoCloseable {
     private long[] addresses = new long[0];
     private int blocks;
     private long out;
-    private long in;
     private long mid;
+    private float[] gathered = new float[0];
+    private float[] activated = new float[0];
 
     Experts(Workers workers, Linear linear, Norms norms) {
         this.workers = workers;
         this.linear = linear;
         this.norms = norms;
+        this.inputs = new Gemm.Panels[workers.threads()];
+        this.inners = new Gemm.Panels[workers.threads()];
+        for (int i = 0; i < inputs.length; i++) {
+            inputs[i] = new Gemm.Panels();
+            inners[i] = new Gemm.Panels();
+        }
     }
 
     void run(HostBuffer to, HostBuffer from, Router.Choice c, Weights w, RowSpan span) {
@@ -158,25 +166,26 @@ final class Experts implements AutoCloseable {
     }
 
     private void singles(int rows) {
-        int pairs = rows * perToken;
+        int count = rows * perToken;
         int actives = 0;
         for (int e = 0; e < choice.shape().experts(); e++) {
             if (count(e) > 0) {
                 active[actives++] = e;
             }
         }
-        in = gathered.reserve(4L * pairs * Lanes.pad(hidden, UNIT));
-        mid = inner.reserve(4L * pairs * (2L * innerDim + Lanes.pad(innerDim, UNIT)));
-        long work = (long) pairs * hidden * innerDim;
-        workers.run(gather, pairs, (long) pairs * hidden);
+        gathered = Lanes.room(gathered, (long) count * Lanes.pad(hidden, UNIT));
+        activated = Lanes.room(activated, (long) count * Lanes.pad(innerDim, UNIT));
+        mid = pairs.reserve(8L * count * innerDim);
+        long work = (long) count * hidden * innerDim;
+        workers.run(gather, count, (long) count * hidden);
         workers.run(up, actives * weights.up[0].blocks(), 2 * work);
-        workers.run(activate, pairs, 4L * pairs * innerDim);
+        workers.run(activate, count, 4L * count * innerDim);
         workers.run(down, actives * weights.down[0].blocks(), work);
-        workers.run(combine, rows, (long) pairs * hidden);
+        workers.run(combine, rows, (long) count * hidden);
     }
 
     private void gatherOne(int place, int worker) {
-        Lanes.permute(addresses[place], hidden, in + 4L * place * Lanes.pad(hidden, UNIT));
+        Lanes.permute(addresses[place], hidden, gathered, place * Lanes.pad(hidden, UNIT));
     }
 
     private void upBlock(int item, int worker) {
@@ -184,26 +193,16 @@ final class Experts implements AutoCloseable {
         int e = active[item / perExpert];
         Matrix w = weights.up[e];
         Matrix.Block b = w.block(item % perExpert);
-        long rowBytes = 4L * w.inPadded();
         Dot dot = linear.dot(worker);
-        dot.shape(w, rowBytes, 8L * innerDim, false);
+        dot.shape(w, gathered, 8L * innerDim, false);
         long to = mid + 8L * innerDim * start[e];
-        dot.block(b.part(), b.from(), b.to(), in + rowBytes * start[e], count(e), to);
-    }
-
-    private long activated(int place) {
-        long behind = mid + 8L * innerDim * rowsOf(choice.shape().experts());
-        return behind + 4L * place * Lanes.pad(innerDim, UNIT);
-    }
-
-    private int rowsOf(int experts) {
-        return start[experts];
+        dot.block(b.part(), b.from(), b.to(), start[e] * w.inPadded(), count(e), to);
     }
 
     private void activateOne(int place, int worker) {
         long gate = mid + 8L * innerDim * place;
         Norms.silu(gate, gate + 4L * innerDim, gate, innerDim);
-        Lanes.permute(gate, innerDim, activated(place));
+        Lanes.permute(gate, innerDim, activated, place * Lanes.pad(innerDim, UNIT));
     }
 
     private void downBlock(int item, int worker) {
@@ -212,9 +211,9 @@ final class Experts implements AutoCloseable {
         Matrix w = weights.down[e];
         Matrix.Block b = w.block(item % perExpert);
         Dot dot = linear.dot(worker);
-        dot.shape(w, 4L * w.inPadded(), 4L * hidden, false);
+        dot.shape(w, activated, 4L * hidden, false);
         long to = out + 4L * hidden * start[e];
-        dot.block(b.part(), b.from(), b.to(), activated(start[e]), count(e), to);
+        dot.block(b.part(), b.from(), b.to(), start[e] * w.inPadded(), count(e), to);
     }
 
     private void several(int rows) {
@@ -225,38 +224,39 @@ final class Experts implements AutoCloseable {
                 blockFrom[blocks++] = from;
             }
         }
-        int threads = workers.threads();
-        in = gathered.reserve(threads * Gemm.panelBytes(PANEL, hidden));
-        mid = inner.reserve(threads * Gemm.panelBytes(PANEL, innerDim));
-        long pairs = (long) rows * perToken;
-        workers.run(several, blocks, 3 * pairs * hidden * innerDim);
-        workers.run(combine, rows, pairs * hidden);
+        long count = (long) rows * perToken;
+        workers.run(several, blocks, 3 * count * hidden * innerDim);
+        workers.run(combine, rows, count * hidden);
     }
 
     private void severalBlock(int item, int worker) {
         int e = blockExpert[item];
         int from = blockFrom[item];
         int tokens = Math.min(PANEL, start[e + 1] - from);
-        long panel = in + worker * Gemm.panelBytes(PANEL, hidden);
-        long acts = mid + worker * Gemm.panelBytes(PANEL, innerDim);
+        Gemm.Panels input = inputs[worker].shape(PANEL, tokens, hidden);
+        Gemm.Panels inner = inners[worker].shape(PANEL, tokens, innerDim);
         Gemm gemm = linear.gemm(worker);
-        Gemm.pack(panel, addresses, from, tokens, 0, hidden);
+        for (int t = 0; t < tokens; t++) {
+            input.row(t, addresses[from + t]);
+        }
+        input.pack(0, 0, Lanes.pad(hidden, UNIT));
         for (int i = 0; i < innerDim; i += HALF) {
             int n = Math.min(HALF, innerDim - i);
             gemm.clear(Gemm.BLOCK, tokens);
-            gemm.multiply(weights.up[e], i, i + n, 0, panel, tokens);
-            gemm.multiply(weights.up[e], innerDim + i, innerDim + i + n, HALF, panel, tokens);
+            gemm.multiply(weights.up[e], i, i + n, 0, input);
+            gemm.multiply(weights.up[e], innerDim + i, innerDim + i + n, HALF, input);
             for (int r = 0; r < n; r++) {
-                gemm.silu(r, HALF + r, tokens, acts + 4L * PANEL * Lanes.slot(i + r));
+                gemm.silu(r, HALF + r, inner, i + r);
             }
         }
         for (int i = innerDim; i < Lanes.pad(innerDim, UNIT); i++) {
-            Lanes.ALL.asSlice(acts + 4L * PANEL * Lanes.slot(i), 4L * PANEL).fill((byte) 0);
+            int at = inner.at(0, i);
+            Arrays.fill(inner.values(), at, at + PANEL, 0f);
         }
         for (int n = 0; n < hidden; n += Gemm.BLOCK) {
             int to = Math.min(hidden, n + Gemm.BLOCK);
             gemm.clear(to - n, tokens);
-            gemm.multiply(weights.down[e], n, to, 0, acts, tokens);
+            gemm.multiply(weights.down[e], n, to, 0, inner);
             for (int t = 0; t < tokens; t++) {
                 gemm.column(t, to - n, out + 4L * ((long) (from + t) * hidden + n), false);
             }
@@ -297,7 +297,6 @@ final class Experts implements AutoCloseable {
     @Override
     public void close() {
         outputs.close();
-        gathered.close();
-        inner.close();
+        pairs.close();
     }
 }

@@ -4,7 +4,6 @@ import static brantas.simd.Lanes.F;
 import static brantas.simd.Lanes.L;
 import static brantas.simd.Lanes.PANEL;
 import static brantas.simd.Lanes.UNIT;
-import static brantas.simd.Lanes.store;
 
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
@@ -31,50 +30,88 @@ final class Gemm {
     private final float[] result = new float[BLOCK * STRIDE];
     private final Tile tile = new Tile();
 
-    /// Bytes of the panels of so many tokens, each of `k` values.
-    static long panelBytes(int tokens, int k) {
-        return 4L * Lanes.pad(tokens, PANEL) * Lanes.pad(k, UNIT);
-    }
+    /// Packed tokens, the right operand: per `PANEL` tokens a panel `[k permuted, token]`.
+    static final class Panels {
+        private float[] values = new float[0];
+        private long[] rows = new long[0];
+        private int columns;
+        private int depth;
+        private int tokens;
 
-    /// Packs columns `[from, to)` of up to `PANEL` token rows into one panel `[k permuted, token]`;
-    /// lanes without a token become zero.
-    ///
-    /// @param rows addresses of rows; the first token is at `first`
-    /// @param from multiple of `UNIT`
-    /// @param to multiple of `UNIT`, or the last column
-    static void pack(long panel, long[] rows, int first, int tokens, int from, int to) {
-        int width = Lanes.pad(tokens, L);
-        int padded = Lanes.pad(to, UNIT);
-        for (int k = from; k < padded; k++) {
-            long row = panel + 4L * PANEL * Lanes.slot(k);
-            int filled = k < to ? tokens : 0;
-            for (int t = 0; t < filled; t++) {
-                Lanes.set(row + 4L * t, Lanes.get(rows[first + t] + 4L * k));
+        /// Makes room.
+        ///
+        /// @param capacity tokens that may come
+        /// @param count tokens now
+        /// @param k values of a token
+        Panels shape(int capacity, int count, int k) {
+            columns = k;
+            depth = Lanes.pad(k, UNIT);
+            tokens = count;
+            values = Lanes.room(values, (long) Lanes.pad(capacity, PANEL) * depth);
+            if (rows.length < capacity) {
+                rows = new long[capacity];
             }
-            for (int t = filled; t < width; t++) {
-                Lanes.set(row + 4L * t, 0f);
+            return this;
+        }
+
+        /// Tells where a token's values are.
+        void row(int token, long address) {
+            rows[token] = address;
+        }
+
+        /// Panels in use.
+        int blocks() {
+            return (tokens + PANEL - 1) / PANEL;
+        }
+
+        int tokens() {
+            return tokens;
+        }
+
+        /// The packed values.
+        float[] values() {
+            return values;
+        }
+
+        /// Index of row `k` of a panel.
+        int at(int block, int k) {
+            return PANEL * (block * depth + Lanes.slot(k));
+        }
+
+        /// Packs columns `[from, to)` of the tokens of a panel; lanes without a token become zero.
+        ///
+        /// @param from multiple of `UNIT`
+        /// @param to multiple of `UNIT`, or beyond the last column
+        void pack(int block, int from, int to) {
+            int first = block * PANEL;
+            int count = Math.min(PANEL, tokens - first);
+            int width = Lanes.pad(count, L);
+            for (int k = from; k < Math.min(depth, to); k++) {
+                int row = at(block, k);
+                int filled = k < columns ? count : 0;
+                for (int t = 0; t < filled; t++) {
+                    values[row + t] = Lanes.get(rows[first + t] + 4L * k);
+                }
+                Arrays.fill(values, row + filled, row + width, 0f);
             }
         }
     }
 
-    /// Weight rows `[from, to)`, at most `BLOCK`, times at most `TOKENS` packed tokens, added to
-    /// result rows `[at, at + to − from)`, which [#clear] made zero.
-    ///
-    /// @param panels address of the first token's panel
-    void multiply(Matrix w, int from, int to, int at, long panels, int tokens) {
+    /// Weight rows `[from, to)`, at most `BLOCK`, times packed tokens, added to result rows `[at,
+    /// at + to − from)`, which [#clear] made zero.
+    void multiply(Matrix w, int from, int to, int at, Panels p) {
         int depth = w.inPadded();
-        long panelBytes = 4L * PANEL * depth;
-        tile.left(wide, WIDE_STRIDE).right(PANEL).result(result, STRIDE);
+        tile.left(wide, WIDE_STRIDE).right(p.values, PANEL).result(result, STRIDE);
         for (int k = 0; k < depth; k += DEPTH) {
             int count = Math.min(DEPTH, depth - k);
             for (int n = from; n < to; n++) {
                 Matrix.widen(w.partOf(n), n, k, count, wide, (n - from) * WIDE_STRIDE);
             }
             tile.depth(count);
-            long panel = panels + 4L * PANEL * k;
-            for (int t = 0; t < tokens; t += PANEL, panel += panelBytes) {
-                int vectors = Math.min(4, (tokens - t + L - 1) / L);
-                tile.multiply(to - from, vectors, 0, panel, at * STRIDE + t);
+            for (int b = 0; b < p.blocks(); b++) {
+                int t = b * PANEL;
+                int vectors = Math.min(4, (p.tokens - t + L - 1) / L);
+                tile.multiply(to - from, vectors, 0, p.at(b, k), at * STRIDE + t);
             }
         }
     }
@@ -87,12 +124,13 @@ final class Gemm {
         }
     }
 
-    /// `SiLU(gate row) · up row` of the result, as one row of a panel.
-    void silu(int gate, int up, int tokens, long to) {
-        for (int t = 0; t < tokens; t += L) {
+    /// `SiLU(gate row) · up row` of the result, as row `k` of a panel.
+    void silu(int gate, int up, Panels to, int k) {
+        for (int t = 0; t < to.tokens; t += L) {
             FloatVector g = FloatVector.fromArray(F, result, gate * STRIDE + t);
             FloatVector silu = g.mul(Lanes.sigmoid(g));
-            store(silu.mul(FloatVector.fromArray(F, result, up * STRIDE + t)), to + 4L * t);
+            FloatVector u = FloatVector.fromArray(F, result, up * STRIDE + t);
+            silu.mul(u).intoArray(to.values, to.at(0, k) + t);
         }
     }
 

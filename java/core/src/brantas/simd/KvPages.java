@@ -28,8 +28,7 @@ final class KvPages implements KvCache {
         this.blocks = (pageSize + width - 1) / width;
         this.valueStride = Lanes.pad(shape.headDim(), L);
         long rows = (long) shape.kvHeads() * blocks * width;
-        // A stretch that begins inside a block reads whole vectors: some slack behind the keys.
-        this.keys = new HostPages(arena, pages, rows * shape.headDim() + PANEL);
+        this.keys = new HostPages(arena, pages, rows * shape.headDim());
         this.values = new HostPages(arena, pages, rows * valueStride);
     }
 

@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
@@ -125,21 +126,30 @@ final class Lanes {
     }
 
     /// Copies a row of `count` values to the permuted order, zero-padded to a multiple of `UNIT`.
-    static void permute(long from, int count, long to) {
+    static void permute(long from, int count, float[] to, int at) {
         int whole = count - count % UNIT;
         for (int k = 0; k < whole; k += UNIT) {
             FloatVector a = load(from + 4L * k);
             FloatVector b = load(from + 4L * (k + L));
-            store(a.rearrange(EVENS, b), to + 4L * k);
-            store(a.rearrange(ODDS, b), to + 4L * (k + L));
+            a.rearrange(EVENS, b).intoArray(to, at + k);
+            a.rearrange(ODDS, b).intoArray(to, at + k + L);
         }
         if (whole < count) {
-            store(FloatVector.zero(F), to + 4L * whole);
-            store(FloatVector.zero(F), to + 4L * (whole + L));
+            Arrays.fill(to, at + whole, at + whole + UNIT, 0f);
             for (int k = whole; k < count; k++) {
-                set(to + 4L * slot(k), get(from + 4L * k));
+                to[at + slot(k)] = get(from + 4L * k);
             }
         }
+    }
+
+    /// Copies `count` values to the heap, where products read them.
+    static void copy(long from, float[] to, int count) {
+        MemorySegment.copy(ALL, FLOAT, from, to, 0, count);
+    }
+
+    /// `array`, or a longer one if it holds fewer than `count` values.
+    static float[] room(float[] array, long count) {
+        return array.length >= count ? array : new float[Math.toIntExact(count)];
     }
 
     /// Stores two vectors with their lanes alternating: the inverse of [#even] and [#odd].

@@ -1,6 +1,5 @@
 package brantas.simd;
 
-import static brantas.simd.Lanes.PANEL;
 import static brantas.simd.Lanes.UNIT;
 
 import brantas.op.RowSpan;
@@ -9,14 +8,13 @@ import brantas.tensor.HostBuffer;
 /// `LinearOps`: single rows by [Dot], the others by [Gemm]. Which of the two is chosen by the span
 /// alone. One parallel region per kernel, however many parts the weight has.
 @SuppressWarnings("NullAway.Init") // every call sets the fields before its region runs
-final class Linear implements AutoCloseable {
+final class Linear {
     private static final int PACK_COLUMNS = 8 * UNIT;
 
     private final Workers workers;
     private final Dot[] dots;
     private final Gemm[] gemms;
-    private final Lanes.Scratch permuted = new Lanes.Scratch();
-    private final Lanes.Scratch panels = new Lanes.Scratch();
+    private final Gemm.Panels panels = new Gemm.Panels();
     private final Workers.Task permute = this::permuteRow;
     private final Workers.Task dot = this::dotBlock;
     private final Workers.Task pack = this::packPanel;
@@ -30,10 +28,9 @@ final class Linear implements AutoCloseable {
     private long dst;
     private long dstStride;
     private int rows;
-    private long packed;
+    private float[] permuted = new float[0];
+    private int first;
     private int packItems;
-    private int tokenBlocks;
-    private long[] tokens = new long[0];
 
     Linear(Workers workers) {
         this.workers = workers;
@@ -87,64 +84,50 @@ final class Linear implements AutoCloseable {
     }
 
     private void singles(int capacity) {
-        packed = permuted.reserve(4L * capacity * weight.inPadded());
+        permuted = Lanes.room(permuted, (long) capacity * weight.inPadded());
         workers.run(permute, rows, (long) rows * columns);
         for (Dot d : dots) {
-            d.shape(weight, 4L * weight.inPadded(), dstStride, add);
+            d.shape(weight, permuted, dstStride, add);
         }
         workers.run(dot, weight.blocks(), (long) weight.out() * columns * rows);
     }
 
     private void permuteRow(int row, int worker) {
-        Lanes.permute(x + row * xStride, columns, packed + 4L * row * weight.inPadded());
+        Lanes.permute(x + row * xStride, columns, permuted, row * weight.inPadded());
     }
 
     private void dotBlock(int item, int worker) {
         Matrix.Block b = weight.block(item);
-        dots[worker].block(b.part(), b.from(), b.to(), packed, rows, dst);
+        dots[worker].block(b.part(), b.from(), b.to(), 0, rows, dst);
     }
 
     private void several(int capacity) {
-        packed = panels.reserve(Gemm.panelBytes(capacity, columns));
-        int blocks = (rows + PANEL - 1) / PANEL;
-        if (tokens.length < rows) {
-            tokens = new long[capacity];
+        for (first = 0; first < rows; first += Gemm.TOKENS) {
+            int count = Math.min(Gemm.TOKENS, rows - first);
+            panels.shape(Math.min(Gemm.TOKENS, capacity), count, columns);
+            for (int t = 0; t < count; t++) {
+                panels.row(t, x + (first + t) * xStride);
+            }
+            packItems = (weight.inPadded() + PACK_COLUMNS - 1) / PACK_COLUMNS;
+            workers.run(pack, panels.blocks() * packItems, (long) count * columns);
+            int blocks = (weight.out() + Gemm.BLOCK - 1) / Gemm.BLOCK;
+            workers.run(multiply, blocks, (long) weight.out() * columns * count);
         }
-        for (int t = 0; t < rows; t++) {
-            tokens[t] = x + t * xStride;
-        }
-        packItems = (columns + PACK_COLUMNS - 1) / PACK_COLUMNS;
-        workers.run(pack, blocks * packItems, (long) rows * columns);
-        tokenBlocks = (rows + Gemm.TOKENS - 1) / Gemm.TOKENS;
-        int weightBlocks = (weight.out() + Gemm.BLOCK - 1) / Gemm.BLOCK;
-        workers.run(multiply, weightBlocks * tokenBlocks, (long) weight.out() * columns * rows);
     }
 
     private void packPanel(int item, int worker) {
-        int token = item / packItems * PANEL;
         int from = item % packItems * PACK_COLUMNS;
-        int to = Math.min(columns, from + PACK_COLUMNS);
-        long panel = packed + 4L * token * weight.inPadded();
-        int count = Math.min(PANEL, rows - token);
-        Gemm.pack(panel, tokens, token, count, from, to);
+        panels.pack(item / packItems, from, from + PACK_COLUMNS);
     }
 
     private void multiplyBlock(int item, int worker) {
         Gemm gemm = gemms[worker];
-        int from = item / tokenBlocks * Gemm.BLOCK;
+        int from = item * Gemm.BLOCK;
         int to = Math.min(weight.out(), from + Gemm.BLOCK);
-        int token = item % tokenBlocks * Gemm.TOKENS;
-        int count = Math.min(Gemm.TOKENS, rows - token);
-        gemm.clear(to - from, count);
-        gemm.multiply(weight, from, to, 0, packed + 4L * token * weight.inPadded(), count);
-        for (int t = 0; t < count; t++) {
-            gemm.column(t, to - from, dst + (token + t) * dstStride + 4L * from, add);
+        gemm.clear(to - from, panels.tokens());
+        gemm.multiply(weight, from, to, 0, panels);
+        for (int t = 0; t < panels.tokens(); t++) {
+            gemm.column(t, to - from, dst + (first + t) * dstStride + 4L * from, add);
         }
-    }
-
-    @Override
-    public void close() {
-        permuted.close();
-        panels.close();
     }
 }

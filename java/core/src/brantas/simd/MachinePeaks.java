@@ -1,6 +1,5 @@
 package brantas.simd;
 
-import static brantas.simd.Lanes.F;
 import static brantas.simd.Lanes.L;
 import static brantas.simd.Lanes.PANEL;
 
@@ -65,22 +64,17 @@ public final class MachinePeaks {
     ///
     /// @param threads how many compute
     public static double gemmFlops(int threads) {
-        try (Workers workers = new Workers(threads);
-                Arena arena = Arena.ofShared()) {
+        try (Workers workers = new Workers(threads)) {
             Tile[] tiles = new Tile[threads];
-            long[] panels = new long[threads];
             for (int i = 0; i < threads; i++) {
                 float[] left = new float[48 * DEPTH];
+                float[] right = new float[DEPTH * PANEL];
                 Arrays.fill(left, 0.5f);
-                tiles[i] = new Tile().left(left, DEPTH).right(PANEL).depth(DEPTH);
+                Arrays.fill(right, 0.25f);
+                tiles[i] = new Tile().left(left, DEPTH).right(right, PANEL).depth(DEPTH);
                 tiles[i].result(new float[48 * PANEL], PANEL);
-                panels[i] = arena.allocate(4L * DEPTH * PANEL, 64).address();
-                for (int k = 0; k < DEPTH * PANEL; k += L) {
-                    Lanes.store(FloatVector.broadcast(F, 0.25f), panels[i] + 4L * k);
-                }
             }
-            Workers.Task task =
-                    (item, worker) -> tiles[worker].multiply(48, 4, 0, panels[worker], 0);
+            Workers.Task task = (item, worker) -> tiles[worker].multiply(48, 4, 0, 0, 0);
             int items = PRODUCTS * threads;
             double seconds = best(workers, task, items);
             return 2.0 * 48 * DEPTH * PANEL * items / seconds;

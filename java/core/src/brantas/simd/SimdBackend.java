@@ -218,7 +218,6 @@ public final class SimdBackend implements Backend {
     @Override
     public void close() {
         workers.close();
-        linear.close();
         rotary.close();
         attend.close();
         scan.close();

@@ -2,7 +2,6 @@ package brantas.simd;
 
 import static brantas.simd.Lanes.F;
 import static brantas.simd.Lanes.L;
-import static brantas.simd.Lanes.load;
 
 import jdk.incubator.vector.FloatVector;
 
@@ -15,11 +14,10 @@ final class Tile {
     /// Rows of A and C are read and written in groups of this many: blocks need that much slack.
     static final int ROWS = 12;
 
-    private static final long ROW = 4L * L;
-
     private float[] a = new float[0];
     private int lda;
-    private long ldb;
+    private float[] b = new float[0];
+    private int ldb;
     private float[] c = new float[0];
     private int ldc;
     private int kc;
@@ -33,11 +31,12 @@ final class Tile {
         return this;
     }
 
-    /// The right operand `[k, columns]`, in native memory.
+    /// The right operand `[k, columns]`.
     ///
     /// @param stride values from row to row
-    Tile right(int stride) {
-        ldb = 4L * stride;
+    Tile right(float[] values, int stride) {
+        b = values;
+        ldb = stride;
         return this;
     }
 
@@ -59,36 +58,37 @@ final class Tile {
     /// Adds the product of `m` rows and `vectors` vectors of columns.
     ///
     /// @param ao index of the left operand's first value
-    /// @param b address of the right operand
+    /// @param bo index of the right operand's first value
     /// @param co index of the result's first value
-    void multiply(int m, int vectors, int ao, long b, int co) {
+    void multiply(int m, int vectors, int ao, int bo, int co) {
         int j = 0;
         for (; j + 4 <= vectors; j += 4) {
             for (int i = 0; i < m; i += 6) {
-                six4(ao + i * lda, b + j * ROW, co + i * ldc + j * L);
+                six4(ao + i * lda, bo + j * L, co + i * ldc + j * L);
             }
         }
         int rest = vectors - j;
         if (rest == 3) {
             for (int i = 0; i < m; i += 6) {
-                six3(ao + i * lda, b + j * ROW, co + i * ldc + j * L);
+                six3(ao + i * lda, bo + j * L, co + i * ldc + j * L);
             }
         } else if (rest == 2) {
             for (int i = 0; i < m; i += 12) {
-                twelve2(ao + i * lda, b + j * ROW, co + i * ldc + j * L);
+                twelve2(ao + i * lda, bo + j * L, co + i * ldc + j * L);
             }
         } else if (rest == 1) {
             for (int i = 0; i < m; i += 12) {
-                twelve1(ao + i * lda, b + j * ROW, co + i * ldc + j * L);
+                twelve1(ao + i * lda, bo + j * L, co + i * ldc + j * L);
             }
         }
     }
 
     /// Six rows, four vectors: the main kernel, all 24 accumulators in registers.
-    private void six4(int ao, long b, int co) {
+    private void six4(int ao, int bo, int co) {
         float[] x = a;
         int s = lda;
-        long bs = ldb;
+        float[] y = b;
+        int bs = ldb;
         int end = kc;
         FloatVector a0 = FloatVector.zero(F),
                 a1 = a0,
@@ -100,12 +100,12 @@ final class Tile {
                 b3 = a0;
         FloatVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
         FloatVector e0 = a0, e1 = a0, e2 = a0, e3 = a0, f0 = a0, f1 = a0, f2 = a0, f3 = a0;
-        long p = b;
+        int p = bo;
         for (int k = ao; k < ao + end; k++, p += bs) {
-            FloatVector v0 = load(p);
-            FloatVector v1 = load(p + 1 * ROW);
-            FloatVector v2 = load(p + 2 * ROW);
-            FloatVector v3 = load(p + 3 * ROW);
+            FloatVector v0 = FloatVector.fromArray(F, y, p);
+            FloatVector v1 = FloatVector.fromArray(F, y, p + 1 * L);
+            FloatVector v2 = FloatVector.fromArray(F, y, p + 2 * L);
+            FloatVector v3 = FloatVector.fromArray(F, y, p + 3 * L);
             FloatVector w0 = FloatVector.broadcast(F, x[k]);
             a0 = w0.fma(v0, a0);
             a1 = w0.fma(v1, a1);
@@ -146,10 +146,11 @@ final class Tile {
     }
 
     /// Six rows, three vectors.
-    private void six3(int ao, long b, int co) {
+    private void six3(int ao, int bo, int co) {
         float[] x = a;
         int s = lda;
-        long bs = ldb;
+        float[] y = b;
+        int bs = ldb;
         int end = kc;
         FloatVector a0 = FloatVector.zero(F),
                 a1 = a0,
@@ -161,11 +162,11 @@ final class Tile {
                 c1 = a0;
         FloatVector c2 = a0, d0 = a0, d1 = a0, d2 = a0, e0 = a0, e1 = a0, e2 = a0, f0 = a0;
         FloatVector f1 = a0, f2 = a0;
-        long p = b;
+        int p = bo;
         for (int k = ao; k < ao + end; k++, p += bs) {
-            FloatVector v0 = load(p);
-            FloatVector v1 = load(p + 1 * ROW);
-            FloatVector v2 = load(p + 2 * ROW);
+            FloatVector v0 = FloatVector.fromArray(F, y, p);
+            FloatVector v1 = FloatVector.fromArray(F, y, p + 1 * L);
+            FloatVector v2 = FloatVector.fromArray(F, y, p + 2 * L);
             FloatVector w0 = FloatVector.broadcast(F, x[k]);
             a0 = w0.fma(v0, a0);
             a1 = w0.fma(v1, a1);
@@ -200,10 +201,11 @@ final class Tile {
     }
 
     /// Twelve rows, two vectors.
-    private void twelve2(int ao, long b, int co) {
+    private void twelve2(int ao, int bo, int co) {
         float[] x = a;
         int s = lda;
-        long bs = ldb;
+        float[] y = b;
+        int bs = ldb;
         int end = kc;
         FloatVector a0 = FloatVector.zero(F),
                 a1 = a0,
@@ -215,10 +217,10 @@ final class Tile {
                 d1 = a0;
         FloatVector e0 = a0, e1 = a0, f0 = a0, f1 = a0, g0 = a0, g1 = a0, h0 = a0, h1 = a0;
         FloatVector i0 = a0, i1 = a0, j0 = a0, j1 = a0, k0 = a0, k1 = a0, l0 = a0, l1 = a0;
-        long p = b;
+        int p = bo;
         for (int k = ao; k < ao + end; k++, p += bs) {
-            FloatVector v0 = load(p);
-            FloatVector v1 = load(p + 1 * ROW);
+            FloatVector v0 = FloatVector.fromArray(F, y, p);
+            FloatVector v1 = FloatVector.fromArray(F, y, p + 1 * L);
             FloatVector w0 = FloatVector.broadcast(F, x[k]);
             a0 = w0.fma(v0, a0);
             a1 = w0.fma(v1, a1);
@@ -271,10 +273,11 @@ final class Tile {
     }
 
     /// Twelve rows, one vector.
-    private void twelve1(int ao, long b, int co) {
+    private void twelve1(int ao, int bo, int co) {
         float[] x = a;
         int s = lda;
-        long bs = ldb;
+        float[] y = b;
+        int bs = ldb;
         int end = kc;
         FloatVector a0 = FloatVector.zero(F),
                 b0 = a0,
@@ -285,9 +288,9 @@ final class Tile {
                 g0 = a0,
                 h0 = a0;
         FloatVector i0 = a0, j0 = a0, k0 = a0, l0 = a0;
-        long p = b;
+        int p = bo;
         for (int k = ao; k < ao + end; k++, p += bs) {
-            FloatVector v0 = load(p);
+            FloatVector v0 = FloatVector.fromArray(F, y, p);
             FloatVector w0 = FloatVector.broadcast(F, x[k]);
             a0 = w0.fma(v0, a0);
             FloatVector w1 = FloatVector.broadcast(F, x[k + s]);
