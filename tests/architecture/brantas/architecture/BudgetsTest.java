@@ -25,8 +25,9 @@ import javax.tools.StandardJavaFileManager;
 import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 
-/// The size budgets: what is too long to read in one go has two jobs. Exceptions stand in `exceptions.txt` beside this
-/// file, one `key  reason` a line, and an exception that is no longer needed fails too.
+/// The size budgets: what is too long to read in one go has two jobs. Exceptions stand in
+/// `exceptions.txt` beside this file, one `key reason` a line, and an exception that is no longer
+/// needed fails too.
 class BudgetsTest {
     private static final int FILE_LINES = 400;
     private static final int METHOD_LINES = 60;
@@ -48,20 +49,22 @@ class BudgetsTest {
         scripts();
         Map<String, String> exceptions = exceptions();
         Set<String> excused = new HashSet<>();
-        over.removeIf(
-                entry -> {
-                    String key = entry.substring(0, entry.indexOf(' '));
-                    return exceptions.containsKey(key) && (excused.add(key) || true);
-                });
+        over.removeIf(entry -> {
+            String key = entry.substring(0, entry.indexOf(' '));
+            return exceptions.containsKey(key) && (excused.add(key) || true);
+        });
         assertThat(over).as("over budget, and not in exceptions.txt").isEmpty();
-        assertThat(exceptions.keySet()).as("exceptions that are no longer needed").isEqualTo(excused);
+        assertThat(exceptions.keySet())
+                .as("exceptions that are no longer needed")
+                .isEqualTo(excused);
     }
 
     private List<Path> javaFiles() throws IOException {
         try (Stream<Path> java = Files.walk(root.resolve("java"));
                 Stream<Path> tests = Files.walk(root.resolve("tests"))) {
             return Stream.concat(java, tests)
-                    .filter(p -> p.toString().endsWith(".java") && !p.toString().contains("/target/"))
+                    .filter(p ->
+                            p.toString().endsWith(".java") && !p.toString().contains("/target/"))
                     .sorted()
                     .toList();
         }
@@ -83,12 +86,11 @@ class BudgetsTest {
                 types.merge(root.relativize(file.getParent()), 1, Integer::sum);
             }
         }
-        types.forEach(
-                (folder, n) -> {
-                    if (n > PACKAGE_TYPES) {
-                        over.add(folder + " has " + n + " types, budget " + PACKAGE_TYPES);
-                    }
-                });
+        types.forEach((folder, n) -> {
+            if (n > PACKAGE_TYPES) {
+                over.add(folder + " has " + n + " types, budget " + PACKAGE_TYPES);
+            }
+        });
     }
 
     private void scripts() throws IOException {
@@ -105,7 +107,12 @@ class BudgetsTest {
             JavacTask task =
                     (JavacTask)
                             compiler.getTask(
-                                    null, files, d -> {}, null, null, files.getJavaFileObjectsFromPaths(sources));
+                                    null,
+                                    files,
+                                    d -> {},
+                                    null,
+                                    null,
+                                    files.getJavaFileObjectsFromPaths(sources));
             SourcePositions positions = Trees.instance(task).getSourcePositions();
             for (CompilationUnitTree unit : task.parse()) {
                 new Methods(unit, positions).scan(unit, null);
@@ -142,7 +149,11 @@ class BudgetsTest {
                 boolean constructor = method.getReturnType() == null;
                 if (method.getParameters().size() > PARAMETERS && !constructor) {
                     over.add(
-                            key + " has " + method.getParameters().size() + " parameters, budget " + PARAMETERS);
+                            key
+                                    + " has "
+                                    + method.getParameters().size()
+                                    + " parameters, budget "
+                                    + PARAMETERS);
                 }
             }
             return super.visitMethod(method, type);

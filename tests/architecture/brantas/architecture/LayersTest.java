@@ -17,7 +17,14 @@ class LayersTest {
                     .withImportOption(new ImportOption.DoNotIncludeTests())
                     .importPackages("brantas");
 
-    private static final String[] BOTTOM = {"brantas.tensor..", "brantas.settings..", "java..", "javax..", "com.sun.management..", "org.jspecify.."};
+    private static final String[] BOTTOM = {
+        "brantas.tensor..",
+        "brantas.settings..",
+        "java..",
+        "javax..",
+        "com.sun.management..",
+        "org.jspecify.."
+    };
 
     private static String[] and(String... more) {
         String[] all = java.util.Arrays.copyOf(BOTTOM, BOTTOM.length + more.length);
@@ -26,13 +33,32 @@ class LayersTest {
     }
 
     private static void only(String layer, String... below) {
-        classes().that().resideInAPackage(layer).should().onlyDependOnClassesThat().resideInAnyPackage(and(below)).check(CLASSES);
+        classes()
+                .that()
+                .resideInAPackage(layer)
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage(and(below))
+                .check(CLASSES);
     }
 
     @Test
     void tensorAndSettingsAreTheBottom() {
-        classes().that().resideInAPackage("brantas.tensor").should().onlyDependOnClassesThat().resideInAnyPackage("brantas.tensor", "java..", "org.jspecify..").check(CLASSES);
-        classes().that().resideInAPackage("brantas.settings").should().onlyDependOnClassesThat().resideInAnyPackage("brantas.settings", "java..", "com.sun.management..", "org.jspecify..").check(CLASSES);
+        classes()
+                .that()
+                .resideInAPackage("brantas.tensor")
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage("brantas.tensor", "java..", "org.jspecify..")
+                .check(CLASSES);
+        classes()
+                .that()
+                .resideInAPackage("brantas.settings")
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage(
+                        "brantas.settings", "java..", "com.sun.management..", "org.jspecify..")
+                .check(CLASSES);
     }
 
     @Test
@@ -43,17 +69,39 @@ class LayersTest {
     @Test
     void backendsKnowTheContractAndNotEachOther() {
         only("brantas.plain", "brantas.plain", "brantas.op", "brantas.quant", "brantas.spi");
-        only("brantas.simd", "brantas.simd", "brantas.op", "brantas.quant", "brantas.spi", "jdk.incubator.vector..", "jdk.internal.vm.vector..");
+        only(
+                "brantas.simd",
+                "brantas.simd",
+                "brantas.op",
+                "brantas.quant",
+                "brantas.spi",
+                "jdk.incubator.vector..",
+                "jdk.internal.vm.vector..");
     }
 
     @Test
     void theModelNeverNamesABackend() {
-        only("brantas.model", "brantas.model", "brantas.op", "brantas.cache", "brantas.format", "brantas.expert", "brantas.spi");
+        only(
+                "brantas.model",
+                "brantas.model",
+                "brantas.op",
+                "brantas.cache",
+                "brantas.format",
+                "brantas.expert",
+                "brantas.spi");
     }
 
     @Test
     void theEngineDealsInIds() {
-        only("brantas.engine", "brantas.engine", "brantas.model", "brantas.op", "brantas.cache", "brantas.sample", "brantas.spi", "brantas.format");
+        only(
+                "brantas.engine",
+                "brantas.engine",
+                "brantas.model",
+                "brantas.op",
+                "brantas.cache",
+                "brantas.sample",
+                "brantas.spi",
+                "brantas.format");
     }
 
     @Test
@@ -64,15 +112,42 @@ class LayersTest {
 
     @Test
     void applicationsUseTheFrontDoor() {
-        noClasses().that().resideInAPackage("brantas.cli..").should().dependOnClassesThat()
-                .resideInAnyPackage("brantas.tensor..", "brantas.op..", "brantas.plain..", "brantas.simd..", "brantas.format..", "brantas.model..", "brantas.cache..", "brantas.sample..", "brantas.engine..", "brantas.text..", "brantas.jinja..")
+        noClasses()
+                .that()
+                .resideInAPackage("brantas.cli..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage(
+                        "brantas.tensor..",
+                        "brantas.op..",
+                        "brantas.plain..",
+                        "brantas.simd..",
+                        "brantas.format..",
+                        "brantas.model..",
+                        "brantas.cache..",
+                        "brantas.sample..",
+                        "brantas.engine..",
+                        "brantas.text..",
+                        "brantas.jinja..")
                 .check(CLASSES);
     }
 
     @Test
     void librariesStayWhereTheyBelong() {
-        noClasses().that().resideOutsideOfPackage("brantas.simd").should().dependOnClassesThat().resideInAPackage("jdk.incubator.vector..").check(CLASSES);
-        noClasses().that().resideOutsideOfPackages("brantas.format", "brantas.cli").should().dependOnClassesThat().resideInAPackage("com.fasterxml..").check(CLASSES);
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("brantas.simd")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("jdk.incubator.vector..")
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideOutsideOfPackages("brantas.format", "brantas.cli")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("com.fasterxml..")
+                .check(CLASSES);
     }
 
     @Test
@@ -82,23 +157,42 @@ class LayersTest {
 
     @Test
     void onlySettingsAsksForPropertiesAndEnvironment() {
-        noClasses().that().resideOutsideOfPackage("brantas.settings")
-                .should().callMethod(System.class, "getProperty", String.class)
-                .orShould().callMethod(System.class, "getProperty", String.class, String.class)
-                .orShould().callMethod(System.class, "getenv", String.class)
-                .orShould().callMethod(System.class, "getenv")
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("brantas.settings")
+                .should()
+                .callMethod(System.class, "getProperty", String.class)
+                .orShould()
+                .callMethod(System.class, "getProperty", String.class, String.class)
+                .orShould()
+                .callMethod(System.class, "getenv", String.class)
+                .orShould()
+                .callMethod(System.class, "getenv")
                 .check(CLASSES);
     }
 
     @Test
     void onlyTheCommandLinePrints() {
-        noClasses().that().resideOutsideOfPackage("brantas.cli")
-                .should().accessField(System.class, "out").orShould().accessField(System.class, "err").check(CLASSES);
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("brantas.cli")
+                .should()
+                .accessField(System.class, "out")
+                .orShould()
+                .accessField(System.class, "err")
+                .check(CLASSES);
     }
 
     @Test
     void noStaticMutableFields() {
-        fields().that().areStatic().and().areDeclaredInClassesThat().resideInAPackage("brantas..").should().beFinal().check(CLASSES);
+        fields().that()
+                .areStatic()
+                .and()
+                .areDeclaredInClassesThat()
+                .resideInAPackage("brantas..")
+                .should()
+                .beFinal()
+                .check(CLASSES);
     }
 
     @Test

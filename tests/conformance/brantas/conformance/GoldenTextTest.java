@@ -9,9 +9,7 @@ import brantas.engine.Generation;
 import brantas.engine.GenerationRequest;
 import brantas.engine.TeacherForcing.Pieces;
 import brantas.format.Checkpoint;
-import brantas.format.Checkpoint.Load;
 import brantas.format.FlatCheckpoint;
-import brantas.format.Progress;
 import brantas.model.ModelLoader;
 import brantas.model.Qwen35;
 import brantas.op.Backend;
@@ -28,11 +26,13 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Whole models against what the reference implementation computed: logits of all stored positions, under every way of
-/// cutting the prompts and with all prompts as one ragged batch, and greedy continuations through the engine.
+/// Whole models against what the reference implementation computed: logits of all stored positions,
+/// under every way of cutting the prompts and with all prompts as one ragged batch, and greedy
+/// continuations through the engine.
 ///
-/// Tolerances are those of the golden data's own description: with m the largest absolute logit, 1e-4 + 2e-5·m (or twice
-/// the reference's own noise) for fp64 inside, 5e-4 + 1e-4·m for fp32 in another order.
+/// Tolerances are those of the golden data's own description: with m the largest absolute logit,
+/// 1e-4 + 2e-5·m (or twice the reference's own noise) for fp64 inside, 5e-4 + 1e-4·m for fp32 in
+/// another order.
 class GoldenTextTest {
     /// Prompts of 2, 63, 65 and 130 tokens.
     private static final int[] ALONE = {1, 4, 6, 7};
@@ -40,7 +40,15 @@ class GoldenTextTest {
     private static final long SEED = Long.getLong("brantas.seed", 20260216);
 
     @ParameterizedTest
-    @ValueSource(strings = {"dense-tied", "dense-r3", "dense-r3-flat-text-only", "moe", "moe-per-expert-sharded", "yarn"})
+    @ValueSource(
+            strings = {
+                "dense-tied",
+                "dense-r3",
+                "dense-r3-flat-text-only",
+                "moe",
+                "moe-per-expert-sharded",
+                "yarn"
+            })
     void plainMatchesTheReference(String name, @TempDir Path scratch) {
         GoldenModel golden = open(name, scratch);
         try (Checkpoint checkpoint = golden.open();
@@ -58,7 +66,15 @@ class GoldenTextTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"dense-tied", "dense-r3", "dense-r3-flat-text-only", "moe", "moe-per-expert-sharded", "yarn"})
+    @ValueSource(
+            strings = {
+                "dense-tied",
+                "dense-r3",
+                "dense-r3-flat-text-only",
+                "moe",
+                "moe-per-expert-sharded",
+                "yarn"
+            })
     void simdMatchesTheReferenceUnderEverySplit(String name, @TempDir Path scratch) {
         GoldenModel golden = open(name, scratch);
         try (Checkpoint checkpoint = golden.open();
@@ -77,8 +93,8 @@ class GoldenTextTest {
         }
     }
 
-    /// Prefill in any pieces and decode give the same logits, position by position, and a sequence gives the same bits in
-    /// every company.
+    /// Prefill in any pieces and decode give the same logits, position by position, and a sequence
+    /// gives the same bits in every company.
     @ParameterizedTest
     @ValueSource(strings = {"dense-tied", "dense-r3", "moe", "yarn"})
     void splitsAgreeAndCompanyChangesNothing(String name) {
@@ -135,7 +151,8 @@ class GoldenTextTest {
         return worst;
     }
 
-    /// All continuations at once through the engine; ids are equal until a step at which the reference itself was undecided.
+    /// All continuations at once through the engine; ids are equal until a step at which the
+    /// reference itself was undecided.
     private static void greedy(Qwen35 model, GoldenModel golden) {
         BitSet allowed = new BitSet();
         allowed.set(0, model.config().vocabSize());
@@ -145,7 +162,8 @@ class GoldenTextTest {
             for (Case c : cases) {
                 running.add(
                         engine.submit(
-                                new GenerationRequest(c.ids(), c.greedy().length, Sampling.GREEDY, Set.of())));
+                                new GenerationRequest(
+                                        c.ids(), c.greedy().length, Sampling.GREEDY, Set.of())));
             }
             for (int i = 0; i < cases.size(); i++) {
                 Case c = cases.get(i);

@@ -17,6 +17,11 @@ public final class Generation {
         return outbox.take();
     }
 
+    /// Ids generated so far, read or not.
+    public int produced() {
+        return outbox.size();
+    }
+
     /// Why it ended, or null while it runs.
     public @Nullable FinishReason finishReason() {
         return outbox.reason();

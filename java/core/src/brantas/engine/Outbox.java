@@ -56,6 +56,10 @@ final class Outbox {
         return -1;
     }
 
+    synchronized int size() {
+        return size;
+    }
+
     synchronized @Nullable FinishReason reason() {
         return finish;
     }
