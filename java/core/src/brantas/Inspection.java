@@ -53,7 +53,13 @@ public record Inspection(
         parameters.put("mtp", count(WeightNames.mtp(config)));
         parameters.put("vision", count(WeightNames.vision(config)));
         parameters = ordered(parameters);
-        return of(size, config, parameters, Map.of(), 2 * parameters.get("total"), options);
+        return of(
+                size,
+                config,
+                parameters,
+                Map.of(),
+                2 * parameters.getOrDefault("total", 0L),
+                options);
     }
 
     /// The sizes that [#ofSize] knows.
@@ -77,7 +83,7 @@ public record Inspection(
         long total = 0;
         for (String part : List.of("text", "mtp", "vision")) {
             all.put(part, parts.getOrDefault(part, 0L));
-            total += all.get(part);
+            total += parts.getOrDefault(part, 0L);
         }
         all.put("total", total);
         return all;
