@@ -4,6 +4,7 @@ import brantas.settings.BrantasException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.regex.Pattern;
@@ -58,8 +59,10 @@ final class TokenizerParser {
             throw missing("decoder");
         }
         AddedTokenReader.check(added, known, file);
+        List<AddedToken> ordered =
+                added.stream().sorted(Comparator.comparingInt(AddedToken::id)).toList();
         int[] exact = Arrays.copyOf(merges, 3 * mergeCount);
-        return new TokenizerFile(known, exact, List.copyOf(added), pattern, nfc);
+        return new TokenizerFile(known, exact, ordered, pattern, nfc);
     }
 
     private void readTop(StrictJson json, String key) throws IOException {
