@@ -11,8 +11,8 @@ import java.util.List;
 ///
 /// @param type the stage's type name, empty if it names none
 /// @param regex the pattern of a `Split`, empty if it has none or is not a regular expression
-/// @param behavior what a `Split` does with matches, empty if not given
-/// @param invert whether a `Split` swaps matches and gaps
+/// @param behavior what a `Split` does with matches, and `, inverted` if it swaps them with the
+///   gaps
 /// @param prefixSpace whether a space is put before the text
 /// @param useRegex whether a `ByteLevel` cuts by a pattern of its own
 /// @param parts the stages of a `Sequence`
@@ -20,7 +20,6 @@ record Stage(
         String type,
         String regex,
         String behavior,
-        boolean invert,
         boolean prefixSpace,
         boolean useRegex,
         List<Stage> parts) {
@@ -108,8 +107,8 @@ record Stage(
         }
 
         private Stage stage() {
-            return new Stage(
-                    type, regex, behavior, invert, prefixSpace, useRegex, List.copyOf(parts));
+            String does = invert ? behavior + ", inverted" : behavior;
+            return new Stage(type, regex, does, prefixSpace, useRegex, List.copyOf(parts));
         }
     }
 }

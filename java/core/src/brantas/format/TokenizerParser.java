@@ -107,9 +107,8 @@ final class TokenizerParser {
         }
         Stage split = stages.getFirst();
         requireType(json, split, "pre_tokenizer", "Split");
-        if (!split.behavior().equals("Isolated") || split.invert()) {
-            String found = split.behavior() + (split.invert() ? ", inverted" : "");
-            throw Stage.unsupported(json, "behavior of Split", found);
+        if (!split.behavior().equals("Isolated")) {
+            throw Stage.unsupported(json, "behavior of Split", split.behavior());
         }
         Stage bytes = stages.getLast();
         requireType(json, bytes, "pre_tokenizer", "ByteLevel");

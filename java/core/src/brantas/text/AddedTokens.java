@@ -73,6 +73,9 @@ final class AddedTokens {
             if (low == high) {
                 break;
             }
+            if (high - low == 1) {
+                return text.startsWith(contents[low], at) ? low : found;
+            }
             // Of the contents that share k + 1 characters, the one that ends here sorts first.
             if (contents[low].length() == k + 1) {
                 found = low++;
