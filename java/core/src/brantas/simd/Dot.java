@@ -21,6 +21,7 @@ final class Dot {
     private float[] in = new float[0];
     private long dstStride;
     private boolean add;
+    private final float[] sums = new float[8 * L];
     private float[] wide = new float[0];
 
     /// Sets the strides.
@@ -67,9 +68,16 @@ final class Dot {
         }
     }
 
-    private void put(long address, FloatVector evens, FloatVector odds) {
-        float value = Lanes.sum(evens.add(odds));
-        Lanes.set(address, add ? Lanes.get(address) + value : value);
+    /// Sums the first `rows × columns` vectors of `sums` to outputs. Kernels hand their
+    /// accumulators over in an array: passed to a method they would be boxed.
+    private void put(long dst, int rows, int columns) {
+        for (int r = 0; r < rows; r++) {
+            for (int n = 0; n < columns; n++) {
+                float value = Lanes.sum(FloatVector.fromArray(F, sums, (r * columns + n) * L));
+                long at = dst + r * dstStride + 4L * n;
+                Lanes.set(at, add ? Lanes.get(at) + value : value);
+            }
+        }
     }
 
     /// Four weight rows, one row.
@@ -97,10 +105,11 @@ final class Dot {
             d = even(s).fma(x0, d);
             h = odd(s).fma(x1, h);
         }
-        put(dst, a, e);
-        put(dst + 4, b, f);
-        put(dst + 8, c, g);
-        put(dst + 12, d, h);
+        a.add(e).intoArray(sums, 0);
+        b.add(f).intoArray(sums, L);
+        c.add(g).intoArray(sums, 2 * L);
+        d.add(h).intoArray(sums, 3 * L);
+        put(dst, 1, 4);
     }
 
     /// Two weight rows, four rows.
@@ -147,15 +156,15 @@ final class Dot {
             h = w1.fma(u1, h);
             h1 = v1.fma(u1, h1);
         }
-        put2(dst, a, e, a1, e1);
-        put2(dst + dstStride, b, f, b1, f1);
-        put2(dst + 2 * dstStride, c, g, c1, g1);
-        put2(dst + 3 * dstStride, d, h, d1, h1);
-    }
-
-    private void put2(long dst, FloatVector a, FloatVector e, FloatVector a1, FloatVector e1) {
-        put(dst, a, e);
-        put(dst + 4, a1, e1);
+        a.add(e).intoArray(sums, 0);
+        a1.add(e1).intoArray(sums, L);
+        b.add(f).intoArray(sums, 2 * L);
+        b1.add(f1).intoArray(sums, 3 * L);
+        c.add(g).intoArray(sums, 4 * L);
+        c1.add(g1).intoArray(sums, 5 * L);
+        d.add(h).intoArray(sums, 6 * L);
+        d1.add(h1).intoArray(sums, 7 * L);
+        put(dst, 4, 2);
     }
 
     /// One weight row, one row.
@@ -169,7 +178,8 @@ final class Dot {
             a = even(p).fma(FloatVector.fromArray(F, in, x + i), a);
             e = odd(p).fma(FloatVector.fromArray(F, in, x + i + L), e);
         }
-        put(dst, a, e);
+        a.add(e).intoArray(sums, 0);
+        put(dst, 1, 1);
     }
 
     /// Weights that are not bf16, or whose rows do not end with a unit: widened first.
@@ -195,6 +205,7 @@ final class Dot {
             a = FloatVector.fromArray(F, w, i).fma(FloatVector.fromArray(F, in, x + i), a);
             e = FloatVector.fromArray(F, w, i + L).fma(FloatVector.fromArray(F, in, x + i + L), e);
         }
-        put(dst, a, e);
+        a.add(e).intoArray(sums, 0);
+        put(dst, 1, 1);
     }
 }

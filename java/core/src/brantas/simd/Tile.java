@@ -137,12 +137,37 @@ final class Tile {
             f2 = w5.fma(v2, f2);
             f3 = w5.fma(v3, f3);
         }
-        add4(co, a0, a1, a2, a3);
-        add4(co + ldc, b0, b1, b2, b3);
-        add4(co + 2 * ldc, c0, c1, c2, c3);
-        add4(co + 3 * ldc, d0, d1, d2, d3);
-        add4(co + 4 * ldc, e0, e1, e2, e3);
-        add4(co + 5 * ldc, f0, f1, f2, f3);
+        float[] z = c;
+        int r0 = co;
+        a0.add(FloatVector.fromArray(F, z, r0)).intoArray(z, r0);
+        a1.add(FloatVector.fromArray(F, z, r0 + L)).intoArray(z, r0 + L);
+        a2.add(FloatVector.fromArray(F, z, r0 + 2 * L)).intoArray(z, r0 + 2 * L);
+        a3.add(FloatVector.fromArray(F, z, r0 + 3 * L)).intoArray(z, r0 + 3 * L);
+        int r1 = co + ldc;
+        b0.add(FloatVector.fromArray(F, z, r1)).intoArray(z, r1);
+        b1.add(FloatVector.fromArray(F, z, r1 + L)).intoArray(z, r1 + L);
+        b2.add(FloatVector.fromArray(F, z, r1 + 2 * L)).intoArray(z, r1 + 2 * L);
+        b3.add(FloatVector.fromArray(F, z, r1 + 3 * L)).intoArray(z, r1 + 3 * L);
+        int r2 = co + 2 * ldc;
+        c0.add(FloatVector.fromArray(F, z, r2)).intoArray(z, r2);
+        c1.add(FloatVector.fromArray(F, z, r2 + L)).intoArray(z, r2 + L);
+        c2.add(FloatVector.fromArray(F, z, r2 + 2 * L)).intoArray(z, r2 + 2 * L);
+        c3.add(FloatVector.fromArray(F, z, r2 + 3 * L)).intoArray(z, r2 + 3 * L);
+        int r3 = co + 3 * ldc;
+        d0.add(FloatVector.fromArray(F, z, r3)).intoArray(z, r3);
+        d1.add(FloatVector.fromArray(F, z, r3 + L)).intoArray(z, r3 + L);
+        d2.add(FloatVector.fromArray(F, z, r3 + 2 * L)).intoArray(z, r3 + 2 * L);
+        d3.add(FloatVector.fromArray(F, z, r3 + 3 * L)).intoArray(z, r3 + 3 * L);
+        int r4 = co + 4 * ldc;
+        e0.add(FloatVector.fromArray(F, z, r4)).intoArray(z, r4);
+        e1.add(FloatVector.fromArray(F, z, r4 + L)).intoArray(z, r4 + L);
+        e2.add(FloatVector.fromArray(F, z, r4 + 2 * L)).intoArray(z, r4 + 2 * L);
+        e3.add(FloatVector.fromArray(F, z, r4 + 3 * L)).intoArray(z, r4 + 3 * L);
+        int r5 = co + 5 * ldc;
+        f0.add(FloatVector.fromArray(F, z, r5)).intoArray(z, r5);
+        f1.add(FloatVector.fromArray(F, z, r5 + L)).intoArray(z, r5 + L);
+        f2.add(FloatVector.fromArray(F, z, r5 + 2 * L)).intoArray(z, r5 + 2 * L);
+        f3.add(FloatVector.fromArray(F, z, r5 + 3 * L)).intoArray(z, r5 + 3 * L);
     }
 
     /// Six rows, three vectors.
@@ -192,12 +217,31 @@ final class Tile {
             f1 = w5.fma(v1, f1);
             f2 = w5.fma(v2, f2);
         }
-        add3(co, a0, a1, a2);
-        add3(co + ldc, b0, b1, b2);
-        add3(co + 2 * ldc, c0, c1, c2);
-        add3(co + 3 * ldc, d0, d1, d2);
-        add3(co + 4 * ldc, e0, e1, e2);
-        add3(co + 5 * ldc, f0, f1, f2);
+        float[] z = c;
+        int r0 = co;
+        a0.add(FloatVector.fromArray(F, z, r0)).intoArray(z, r0);
+        a1.add(FloatVector.fromArray(F, z, r0 + L)).intoArray(z, r0 + L);
+        a2.add(FloatVector.fromArray(F, z, r0 + 2 * L)).intoArray(z, r0 + 2 * L);
+        int r1 = co + ldc;
+        b0.add(FloatVector.fromArray(F, z, r1)).intoArray(z, r1);
+        b1.add(FloatVector.fromArray(F, z, r1 + L)).intoArray(z, r1 + L);
+        b2.add(FloatVector.fromArray(F, z, r1 + 2 * L)).intoArray(z, r1 + 2 * L);
+        int r2 = co + 2 * ldc;
+        c0.add(FloatVector.fromArray(F, z, r2)).intoArray(z, r2);
+        c1.add(FloatVector.fromArray(F, z, r2 + L)).intoArray(z, r2 + L);
+        c2.add(FloatVector.fromArray(F, z, r2 + 2 * L)).intoArray(z, r2 + 2 * L);
+        int r3 = co + 3 * ldc;
+        d0.add(FloatVector.fromArray(F, z, r3)).intoArray(z, r3);
+        d1.add(FloatVector.fromArray(F, z, r3 + L)).intoArray(z, r3 + L);
+        d2.add(FloatVector.fromArray(F, z, r3 + 2 * L)).intoArray(z, r3 + 2 * L);
+        int r4 = co + 4 * ldc;
+        e0.add(FloatVector.fromArray(F, z, r4)).intoArray(z, r4);
+        e1.add(FloatVector.fromArray(F, z, r4 + L)).intoArray(z, r4 + L);
+        e2.add(FloatVector.fromArray(F, z, r4 + 2 * L)).intoArray(z, r4 + 2 * L);
+        int r5 = co + 5 * ldc;
+        f0.add(FloatVector.fromArray(F, z, r5)).intoArray(z, r5);
+        f1.add(FloatVector.fromArray(F, z, r5 + L)).intoArray(z, r5 + L);
+        f2.add(FloatVector.fromArray(F, z, r5 + 2 * L)).intoArray(z, r5 + 2 * L);
     }
 
     /// Twelve rows, two vectors.
@@ -258,18 +302,43 @@ final class Tile {
             l0 = w11.fma(v0, l0);
             l1 = w11.fma(v1, l1);
         }
-        add2(co, a0, a1);
-        add2(co + ldc, b0, b1);
-        add2(co + 2 * ldc, c0, c1);
-        add2(co + 3 * ldc, d0, d1);
-        add2(co + 4 * ldc, e0, e1);
-        add2(co + 5 * ldc, f0, f1);
-        add2(co + 6 * ldc, g0, g1);
-        add2(co + 7 * ldc, h0, h1);
-        add2(co + 8 * ldc, i0, i1);
-        add2(co + 9 * ldc, j0, j1);
-        add2(co + 10 * ldc, k0, k1);
-        add2(co + 11 * ldc, l0, l1);
+        float[] z = c;
+        int r0 = co;
+        a0.add(FloatVector.fromArray(F, z, r0)).intoArray(z, r0);
+        a1.add(FloatVector.fromArray(F, z, r0 + L)).intoArray(z, r0 + L);
+        int r1 = co + ldc;
+        b0.add(FloatVector.fromArray(F, z, r1)).intoArray(z, r1);
+        b1.add(FloatVector.fromArray(F, z, r1 + L)).intoArray(z, r1 + L);
+        int r2 = co + 2 * ldc;
+        c0.add(FloatVector.fromArray(F, z, r2)).intoArray(z, r2);
+        c1.add(FloatVector.fromArray(F, z, r2 + L)).intoArray(z, r2 + L);
+        int r3 = co + 3 * ldc;
+        d0.add(FloatVector.fromArray(F, z, r3)).intoArray(z, r3);
+        d1.add(FloatVector.fromArray(F, z, r3 + L)).intoArray(z, r3 + L);
+        int r4 = co + 4 * ldc;
+        e0.add(FloatVector.fromArray(F, z, r4)).intoArray(z, r4);
+        e1.add(FloatVector.fromArray(F, z, r4 + L)).intoArray(z, r4 + L);
+        int r5 = co + 5 * ldc;
+        f0.add(FloatVector.fromArray(F, z, r5)).intoArray(z, r5);
+        f1.add(FloatVector.fromArray(F, z, r5 + L)).intoArray(z, r5 + L);
+        int r6 = co + 6 * ldc;
+        g0.add(FloatVector.fromArray(F, z, r6)).intoArray(z, r6);
+        g1.add(FloatVector.fromArray(F, z, r6 + L)).intoArray(z, r6 + L);
+        int r7 = co + 7 * ldc;
+        h0.add(FloatVector.fromArray(F, z, r7)).intoArray(z, r7);
+        h1.add(FloatVector.fromArray(F, z, r7 + L)).intoArray(z, r7 + L);
+        int r8 = co + 8 * ldc;
+        i0.add(FloatVector.fromArray(F, z, r8)).intoArray(z, r8);
+        i1.add(FloatVector.fromArray(F, z, r8 + L)).intoArray(z, r8 + L);
+        int r9 = co + 9 * ldc;
+        j0.add(FloatVector.fromArray(F, z, r9)).intoArray(z, r9);
+        j1.add(FloatVector.fromArray(F, z, r9 + L)).intoArray(z, r9 + L);
+        int r10 = co + 10 * ldc;
+        k0.add(FloatVector.fromArray(F, z, r10)).intoArray(z, r10);
+        k1.add(FloatVector.fromArray(F, z, r10 + L)).intoArray(z, r10 + L);
+        int r11 = co + 11 * ldc;
+        l0.add(FloatVector.fromArray(F, z, r11)).intoArray(z, r11);
+        l1.add(FloatVector.fromArray(F, z, r11 + L)).intoArray(z, r11 + L);
     }
 
     /// Twelve rows, one vector.
@@ -316,36 +385,30 @@ final class Tile {
             FloatVector w11 = FloatVector.broadcast(F, x[k + 11 * s]);
             l0 = w11.fma(v0, l0);
         }
-        add1(co, a0);
-        add1(co + ldc, b0);
-        add1(co + 2 * ldc, c0);
-        add1(co + 3 * ldc, d0);
-        add1(co + 4 * ldc, e0);
-        add1(co + 5 * ldc, f0);
-        add1(co + 6 * ldc, g0);
-        add1(co + 7 * ldc, h0);
-        add1(co + 8 * ldc, i0);
-        add1(co + 9 * ldc, j0);
-        add1(co + 10 * ldc, k0);
-        add1(co + 11 * ldc, l0);
-    }
-
-    private void add1(int at, FloatVector p) {
-        FloatVector.fromArray(F, c, at).add(p).intoArray(c, at);
-    }
-
-    private void add2(int at, FloatVector p, FloatVector q) {
-        add1(at, p);
-        add1(at + L, q);
-    }
-
-    private void add3(int at, FloatVector p, FloatVector q, FloatVector r) {
-        add2(at, p, q);
-        add1(at + 2 * L, r);
-    }
-
-    private void add4(int at, FloatVector p, FloatVector q, FloatVector r, FloatVector s) {
-        add2(at, p, q);
-        add2(at + 2 * L, r, s);
+        float[] z = c;
+        int r0 = co;
+        a0.add(FloatVector.fromArray(F, z, r0)).intoArray(z, r0);
+        int r1 = co + ldc;
+        b0.add(FloatVector.fromArray(F, z, r1)).intoArray(z, r1);
+        int r2 = co + 2 * ldc;
+        c0.add(FloatVector.fromArray(F, z, r2)).intoArray(z, r2);
+        int r3 = co + 3 * ldc;
+        d0.add(FloatVector.fromArray(F, z, r3)).intoArray(z, r3);
+        int r4 = co + 4 * ldc;
+        e0.add(FloatVector.fromArray(F, z, r4)).intoArray(z, r4);
+        int r5 = co + 5 * ldc;
+        f0.add(FloatVector.fromArray(F, z, r5)).intoArray(z, r5);
+        int r6 = co + 6 * ldc;
+        g0.add(FloatVector.fromArray(F, z, r6)).intoArray(z, r6);
+        int r7 = co + 7 * ldc;
+        h0.add(FloatVector.fromArray(F, z, r7)).intoArray(z, r7);
+        int r8 = co + 8 * ldc;
+        i0.add(FloatVector.fromArray(F, z, r8)).intoArray(z, r8);
+        int r9 = co + 9 * ldc;
+        j0.add(FloatVector.fromArray(F, z, r9)).intoArray(z, r9);
+        int r10 = co + 10 * ldc;
+        k0.add(FloatVector.fromArray(F, z, r10)).intoArray(z, r10);
+        int r11 = co + 11 * ldc;
+        l0.add(FloatVector.fromArray(F, z, r11)).intoArray(z, r11);
     }
 }
