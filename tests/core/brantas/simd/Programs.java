@@ -1,0 +1,281 @@
+package brantas.simd;
+
+import brantas.op.AttentionNorms;
+import brantas.op.AttentionShape;
+import brantas.op.Backend;
+import brantas.op.DeltaGates;
+import brantas.op.DeltaShape;
+import brantas.op.DeltaState;
+import brantas.op.ExpertShape;
+import brantas.op.ExpertTensors;
+import brantas.op.KvCache;
+import brantas.op.Rope;
+import brantas.op.Routing;
+import brantas.op.StepBatch;
+import brantas.op.Weight;
+import brantas.tensor.Buffer;
+import brantas.tensor.DType;
+import brantas.tensor.HostTensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+
+/// The ops as [Program]s.
+final class Programs {
+    private Programs() {}
+
+    /// A product with stacked parts of some type; `add` starts from other values.
+    static Program linear(String name, long seed, DType type, boolean add, int in, int... out) {
+        return new Program(name + " " + type + " " + in, seed) {
+            @Override
+            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                SplittableRandom random = new SplittableRandom(seed);
+                List<HostTensor> parts = new ArrayList<>();
+                int rows = 0;
+                for (int n : out) {
+                    parts.add(tensor(random, type, 1, n, in));
+                    rows += n;
+                }
+                Weight w = ops.matrix(parts);
+                List<Seq> step = ordered(sequences);
+                StepBatch batch = batch(step);
+                Buffer x = input(ops, batch, step, in, 0);
+                Buffer y = input(ops, batch, step, rows, 1);
+                ops.begin(batch);
+                if (add) {
+                    ops.linearAdd(y, x, w, batch.span());
+                } else {
+                    ops.linear(y, x, w, batch.span());
+                }
+                return output(ops, y, batch, step);
+            }
+        };
+    }
+
+    static Program norm(long seed, int cols) {
+        return new Program("rmsNorm " + cols, seed) {
+            @Override
+            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                HostTensor t = tensor(new SplittableRandom(seed), DType.BF16, 1, cols);
+                List<Seq> step = ordered(sequences);
+                StepBatch batch = batch(step);
+                Buffer x = input(ops, batch, step, cols, 0);
+                ops.rmsNorm(x, x, ops.vector(t), 1e-6f, batch.span());
+                return output(ops, x, batch, step);
+            }
+        };
+    }
+
+    static Program swiGlu(long seed, int cols) {
+        return new Program("swiGlu " + cols, seed) {
+            @Override
+            float[] row(Seq s, int position, int count, int salt) {
+                float[] values = super.row(s, position, count, salt);
+                for (int i = 0; i < count; i++) {
+                    values[i] *= 12;
+                }
+                return values;
+            }
+
+            @Override
+            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                List<Seq> step = ordered(sequences);
+                StepBatch batch = batch(step);
+                Buffer x = input(ops, batch, step, 2 * cols, 0);
+                Buffer y = ops.buffer("y", batch.rows(), cols);
+                ops.swiGlu(y, x, batch.span());
+                return output(ops, y, batch, step);
+            }
+        };
+    }
+
+    static Program embed(long seed, DType type, int cols) {
+        return new Program("embed and gather " + type + " " + cols, seed) {
+            @Override
+            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                SplittableRandom random = new SplittableRandom(seed);
+                Weight table =
+                        ops.matrix(
+                                List.of(
+                                        tensor(random, type, 1, 5, cols),
+                                        tensor(random, type, 1, 6, cols)));
+                List<Seq> step = ordered(sequences);
+                StepBatch batch = batch(step);
+                Buffer x = ops.buffer("x", batch.rows(), cols);
+                Buffer y = ops.buffer("y", batch.rows(), cols);
+                ops.begin(batch);
+                ops.embed(x, table, batch);
+                ops.gatherOutputs(y, x, batch);
+                return output(ops, y, batch, step);
+            }
+        };
+    }
+
+    static Program gatedNorm(long seed, DeltaShape shape) {
+        return new Program("gatedNorm " + shape, seed) {
+            @Override
+            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                HostTensor t =
+                        tensor(new SplittableRandom(seed), DType.F32, 1, shape.valueDim());
+                List<Seq> step = ordered(sequences);
+                StepBatch batch = batch(step);
+                Buffer o = input(ops, batch, step, shape.valueWidth(), 0);
+                Buffer p = input(ops, batch, step, shape.projected(), 1);
+                ops.gatedNorm(o, o, p, ops.vector(t), shape, batch.span());
+                return output(ops, o, batch, step);
+            }
+        };
+    }
+
+    static Program attention(long seed, AttentionShape shape, int pageSize) {
+        return new Program("attention " + shape + " pages of " + pageSize, seed) {
+            @Override
+            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                SplittableRandom random = new SplittableRandom(seed);
+                Weight q = ops.vector(tensor(random, DType.BF16, 1, shape.headDim()));
+                Weight k = ops.vector(tensor(random, DType.BF16, 1, shape.headDim()));
+                KvCache cache = ops.kvCache(shape, pageSize, 16 * PAGES);
+                int pairs = shape.rotaryDim() / 2;
+                float[] frequencies = new float[pairs];
+                int[] axis = new int[pairs];
+                for (int j = 0; j < pairs; j++) {
+                    frequencies[j] = (float) Math.pow(10_000, -(double) j / pairs);
+                    axis[j] = j % 3;
+                }
+                Rope rope = new Rope(frequencies, axis, 1.1f);
+                step(ops, first(sequences), new AttentionNorms(q, k), cache, rope);
+                return step(ops, ordered(sequences), new AttentionNorms(q, k), cache, rope);
+            }
+
+            private Map<Integer, float[]> step(
+                    Backend ops, List<Seq> step, AttentionNorms norms, KvCache cache, Rope rope) {
+                StepBatch batch = batch(step);
+                Buffer p = input(ops, batch, step, shape.projected(), 0);
+                Buffer turns = ops.buffer("turns", batch.rows(), shape.rotaryDim());
+                Buffer q = ops.buffer("q", batch.rows(), shape.width());
+                Buffer y = ops.buffer("y", batch.rows(), shape.width());
+                ops.begin(batch);
+                ops.rotations(turns, rope, batch);
+                ops.storeKv(q, p, norms, turns, cache, batch);
+                ops.attend(y, q, p, cache, batch);
+                return output(ops, y, batch, step);
+            }
+        };
+    }
+
+    static Program convolve(long seed, DeltaShape shape) {
+        return new Program("convolve " + shape, seed) {
+            @Override
+            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                SplittableRandom random = new SplittableRandom(seed);
+                HostTensor taps =
+                        tensor(random, DType.BF16, 1, shape.channels(), 1, shape.convWidth());
+                Weight w = ops.vector(taps);
+                DeltaState state = ops.deltaState(shape, 16);
+                step(ops, first(sequences), w, state);
+                return step(ops, ordered(sequences), w, state);
+            }
+
+            private Map<Integer, float[]> step(
+                    Backend ops, List<Seq> step, Weight w, DeltaState state) {
+                StepBatch batch = batch(step);
+                Buffer p = input(ops, batch, step, shape.projected(), 0);
+                Buffer y = ops.buffer("y", batch.rows(), shape.channels());
+                ops.begin(batch);
+                ops.convolve(y, p, w, state, batch);
+                return output(ops, y, batch, step);
+            }
+        };
+    }
+
+    /// The delta rule on keys that a test may bend.
+    static Program scan(long seed, DeltaShape shape, DeltaInput bend) {
+        return new Program("scan " + shape + " " + bend, seed) {
+            @Override
+            float[] row(Seq s, int position, int cols, int salt) {
+                float[] values = super.row(s, position, cols, salt);
+                return bend.apply(shape, values, super.row(s, -1, cols, salt));
+            }
+
+            @Override
+            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                SplittableRandom random = new SplittableRandom(seed);
+                Weight aLog = ops.vector(tensor(random, DType.F32, 1, shape.valueHeads()));
+                Weight bias = ops.vector(tensor(random, DType.BF16, 1, shape.valueHeads()));
+                DeltaState state = ops.deltaState(shape, 16);
+                DeltaGates gates = new DeltaGates(aLog, bias);
+                step(ops, first(sequences), gates, state);
+                return step(ops, ordered(sequences), gates, state);
+            }
+
+            private Map<Integer, float[]> step(
+                    Backend ops, List<Seq> step, DeltaGates gates, DeltaState state) {
+                StepBatch batch = batch(step);
+                Buffer c = input(ops, batch, step, shape.channels(), 0);
+                Buffer p = input(ops, batch, step, shape.projected(), 1);
+                Buffer y = ops.buffer("y", batch.rows(), shape.valueWidth());
+                ops.begin(batch);
+                ops.scan(y, c, p, gates, state, batch);
+                return output(ops, y, batch, step);
+            }
+        };
+    }
+
+    /// What to do with the random rows of a scan.
+    enum DeltaInput {
+        RANDOM,
+        CORRELATED,
+        STRONG_DECAY;
+
+        /// @param values convolved or projected columns of a row
+        /// @param common the same columns of a row all rows share
+        float[] apply(DeltaShape shape, float[] values, float[] common) {
+            if (this == RANDOM) {
+                return values;
+            }
+            if (values.length == shape.channels()) {
+                for (int i = shape.keyWidth(); i < 2 * shape.keyWidth(); i++) {
+                    values[i] = common[i] + 0.05f * values[i];
+                }
+                return values;
+            }
+            for (int h = 0; h < shape.valueHeads(); h++) {
+                values[shape.b() + h] = 8;
+                boolean strong = this == STRONG_DECAY && values[shape.a() + h] > 0;
+                values[shape.a() + h] = strong ? 50 : -9;
+            }
+            return values;
+        }
+    }
+
+    static Program experts(long seed, DType type, ExpertShape shape, int hidden) {
+        return new Program("experts " + type + " " + shape + " " + hidden, seed) {
+            @Override
+            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                SplittableRandom random = new SplittableRandom(seed);
+                List<HostTensor> gate = new ArrayList<>();
+                List<HostTensor> up = new ArrayList<>();
+                List<HostTensor> down = new ArrayList<>();
+                for (int e = 0; e <= shape.experts(); e++) {
+                    int inner = e < shape.experts() ? shape.inner() : shape.sharedInner();
+                    gate.add(tensor(random, type, 0.3, inner, hidden));
+                    up.add(tensor(random, type, 0.3, inner, hidden));
+                    down.add(tensor(random, type, 0.3, hidden, inner));
+                }
+                Weight w = ops.experts(new ExpertTensors(gate, up, down), shape);
+                HostTensor router = tensor(random, DType.BF16, 1, shape.experts() + 1, hidden);
+                Weight r = ops.matrix(List.of(router));
+                List<Seq> step = ordered(sequences);
+                StepBatch batch = batch(step);
+                Buffer x = input(ops, batch, step, hidden, 0);
+                Buffer y = input(ops, batch, step, hidden, 1);
+                Routing routing = ops.routing(shape, hidden, Math.max(1, batch.rows()));
+                ops.begin(batch);
+                ops.route(routing, x, r, batch.span());
+                ops.experts(y, x, routing, w, batch.span());
+                return output(ops, y, batch, step);
+            }
+        };
+    }
+}
