@@ -22,7 +22,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/// The engine on a small real model: the same answer in any company, cancelling, limits, reuse of memory.
+/// The engine on a small real model: the same answer in any company, cancelling, limits, reuse of
+/// memory.
 class EngineTest {
     private static final long SEED = Long.getLong("brantas.seed", 11);
 
@@ -51,7 +52,8 @@ class EngineTest {
     }
 
     private static GenerationRequest request(int[] prompt, int tokens, long seed) {
-        return new GenerationRequest(prompt, tokens, new Sampling(1, 0.95, 20, 0, 0.3, 0, 1.1, seed), Set.of());
+        return new GenerationRequest(
+                prompt, tokens, new Sampling(1, 0.95, 20, 0, 0.3, 0, 1.1, seed), Set.of());
     }
 
     private static List<Integer> drain(Generation generation) {
@@ -62,7 +64,8 @@ class EngineTest {
         return ids;
     }
 
-    /// Sampled answers do not depend on the other sequences, on their order, or on slots that others used before.
+    /// Sampled answers do not depend on the other sequences, on their order, or on slots that
+    /// others used before.
     @Test
     void companyDoesNotChangeAnAnswer() {
         SplittableRandom random = new SplittableRandom(SEED);
@@ -83,7 +86,9 @@ class EngineTest {
                     running.add(engine.submit(request(prompts.get(i), 12 + i, i)));
                 }
                 for (int i = 0; i < prompts.size(); i++) {
-                    assertThat(drain(running.get(i))).as("prompt %d, seed %d", i, SEED).isEqualTo(alone.get(i));
+                    assertThat(drain(running.get(i)))
+                            .as("prompt %d, seed %d", i, SEED)
+                            .isEqualTo(alone.get(i));
                     assertThat(running.get(i).finishReason()).isEqualTo(FinishReason.LENGTH);
                 }
             }
@@ -97,7 +102,11 @@ class EngineTest {
             int stop = free.get(7);
             int first = free.indexOf(stop);
             GenerationRequest stopping =
-                    new GenerationRequest(new int[] {3, 4, 5}, 20, request(new int[] {1}, 1, 1).sampling(), Set.of(stop));
+                    new GenerationRequest(
+                            new int[] {3, 4, 5},
+                            20,
+                            request(new int[] {1}, 1, 1).sampling(),
+                            Set.of(stop));
             Generation stopped = engine.submit(stopping);
             assertThat(drain(stopped)).isEqualTo(free.subList(0, first));
             assertThat(stopped.finishReason()).isEqualTo(FinishReason.STOP);
@@ -141,6 +150,7 @@ class EngineTest {
         drain(waiting);
         assertThat(running.finishReason()).isEqualTo(FinishReason.CANCELLED);
         assertThat(waiting.finishReason()).isEqualTo(FinishReason.CANCELLED);
-        assertThatThrownBy(() -> engine.submit(request(new int[] {1}, 1, 1))).isInstanceOf(IllegalStateException.class);
+        assertThatThrownBy(() -> engine.submit(request(new int[] {1}, 1, 1)))
+                .isInstanceOf(IllegalStateException.class);
     }
 }

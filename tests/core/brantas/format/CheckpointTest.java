@@ -97,9 +97,7 @@ class CheckpointTest {
             assertThat(read.bytes()).isEqualTo(mapped.bytes()).isPositive();
             for (String name : mapped.tensors().sequencedKeySet()) {
                 HostTensor tensor = mapped.tensor(name);
-                assertThat(tensor.data().mismatch(read.tensor(name).data()))
-                        .as(name)
-                        .isEqualTo(-1);
+                assertThat(tensor.data().mismatch(read.tensor(name).data())).as(name).isEqualTo(-1);
             }
         }
     }
@@ -192,7 +190,10 @@ class CheckpointTest {
             for (int e = 0; e < t.dim(0); e++) {
                 HostTensor one = t.slice(e);
                 String name = layer + "mlp.experts." + e + '.';
-                out.add(down ? named(one, name + "down_proj") : named(one.rows(0, 6), name + "gate_proj"));
+                out.add(
+                        down
+                                ? named(one, name + "down_proj")
+                                : named(one.rows(0, 6), name + "gate_proj"));
                 if (!down) {
                     out.add(named(one.rows(6, 12), name + "up_proj"));
                 }
@@ -380,8 +381,7 @@ class CheckpointTest {
     void absentTensorIsNamed() throws IOException {
         TinyCheckpoint.write(folder, TinyCheckpoint.config());
         try (Checkpoint checkpoint = open(folder)) {
-            assertThat(checkpoint.tensor("lm_head.weight").shape())
-                    .isEqualTo(new long[] {32, 8});
+            assertThat(checkpoint.tensor("lm_head.weight").shape()).isEqualTo(new long[] {32, 8});
             assertThatThrownBy(() -> checkpoint.tensor("x"))
                     .isInstanceOf(BrantasException.class)
                     .hasMessageContaining("\"x\"");

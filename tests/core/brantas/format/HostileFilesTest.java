@@ -59,8 +59,7 @@ class HostileFilesTest {
         ObjectNode index = TinyCheckpoint.JSON.createObjectNode();
         ObjectNode map = index.putObject("weight_map");
         try (SafetensorsFile file =
-                SafetensorsFile.open(
-                        folder.resolve("a.safetensors"), Load.MAP, Progress.NONE)) {
+                SafetensorsFile.open(folder.resolve("a.safetensors"), Load.MAP, Progress.NONE)) {
             file.names().forEach(name -> map.put(name, "a.safetensors"));
         }
         Files.writeString(folder.resolve("model.safetensors.index.json"), index.toString());

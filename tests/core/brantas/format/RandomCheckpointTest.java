@@ -23,8 +23,7 @@ class RandomCheckpointTest {
 
     @Test
     void everyTensorIsThereAndFits() throws IOException {
-        try (RandomCheckpoint random =
-                RandomCheckpoint.create("tiny", tiny(), 1, Progress.NONE)) {
+        try (RandomCheckpoint random = RandomCheckpoint.create("tiny", tiny(), 1, Progress.NONE)) {
             WeightNames.check(random);
             assertThat(random.tensors()).hasSize(WeightNames.all(tiny()).size());
             assertThat(random.tensor("model.language_model.layers.0.linear_attn.A_log").dtype())
@@ -55,8 +54,7 @@ class RandomCheckpointTest {
 
     @Test
     void valuesHaveTheIntendedSpread() throws IOException {
-        try (RandomCheckpoint random =
-                RandomCheckpoint.create("tiny", tiny(), 3, Progress.NONE)) {
+        try (RandomCheckpoint random = RandomCheckpoint.create("tiny", tiny(), 3, Progress.NONE)) {
             HostTensor positions = random.tensor("model.visual.patch_embed.proj.weight");
             double sum = 0;
             double squares = 0;
@@ -80,10 +78,7 @@ class RandomCheckpointTest {
 
     @Test
     void sizesBeyondTheMachineAreRefused() {
-        assertThatThrownBy(
-                        () ->
-                                RandomCheckpoint.create(
-                                        "huge", absurd(), 1, Progress.NONE))
+        assertThatThrownBy(() -> RandomCheckpoint.create("huge", absurd(), 1, Progress.NONE))
                 .isInstanceOf(BrantasException.class)
                 .hasMessageContainingAll("huge", "GiB", "smaller size");
     }

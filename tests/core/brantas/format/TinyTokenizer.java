@@ -17,22 +17,23 @@ public final class TinyTokenizer {
     public static final String MERGES =
             "[[\"t\",\"h\"],[\"th\",\"e\"],[\"Ġ\",\"the\"],[\"a\",\"a\"],[\"aa\",\"aa\"]]";
 
-    public static final String MERGES_AS_TEXT =
-            "[\"t h\",\"th e\",\"Ġ the\",\"a a\",\"aa aa\"]";
+    public static final String MERGES_AS_TEXT = "[\"t h\",\"th e\",\"Ġ the\",\"a a\",\"aa aa\"]";
 
     public static final String ADDED =
             """
             [{"id": 262, "content": "<|end|>", "single_word": false, "lstrip": false,
               "rstrip": false, "normalized": false, "special": true},
              {"id": 263, "content": "<think>", "special": false},
-             {"id": 264, "content": "<|end|>>", "special": true}]""";
+             {"id": 264, "content": "<|end|>>", "special": true}]\
+            """;
 
     public static final String CONFIG =
             """
             {"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|end|>",
              "added_tokens_decoder": {
               "262": {"content": "<|end|>", "lstrip": false, "special": true},
-              "266": {"content": "<late>", "special": true}}}""";
+              "266": {"content": "<late>", "special": true}}}\
+            """;
 
     private TinyTokenizer() {}
 

@@ -52,7 +52,8 @@ class TokenizerFileTest {
     @Test
     void mergesMayBeTextAndMayComeFirst() {
         int[] expected = read(TinyTokenizer.json()).merges();
-        String text = TinyTokenizer.json().replace(TinyTokenizer.MERGES, TinyTokenizer.MERGES_AS_TEXT);
+        String text =
+                TinyTokenizer.json().replace(TinyTokenizer.MERGES, TinyTokenizer.MERGES_AS_TEXT);
         assertThat(read(text).merges()).containsExactly(expected);
         String first =
                 TinyTokenizer.json()
@@ -81,8 +82,9 @@ class TokenizerFileTest {
         TinyTokenizer.write(
                 folder,
                 "tokenizer_config.json",
-                TinyTokenizer.CONFIG.replace("<|end|>\", \"l", "<|fin|>\", \"l").getBytes(
-                        StandardCharsets.UTF_8));
+                TinyTokenizer.CONFIG
+                        .replace("<|end|>\", \"l", "<|fin|>\", \"l")
+                        .getBytes(StandardCharsets.UTF_8));
         refuses(TinyTokenizer.json(), "tokenizer_config.json", "262", "<|fin|>", "<|end|>");
     }
 
@@ -170,7 +172,10 @@ class TokenizerFileTest {
 
     @Test
     void anAddedTokenMayBeABaseToken() {
-        String json = TinyTokenizer.json().replace("\"id\": 263", "\"id\": 261").replace("<think>", "xyz");
+        String json =
+                TinyTokenizer.json()
+                        .replace("\"id\": 263", "\"id\": 261")
+                        .replace("<think>", "xyz");
         assertThat(read(json).added().getFirst().content()).isEqualTo("xyz");
         refuses(TinyTokenizer.json().replace("<think>", "<|end|>"), "<|end|>", "another id");
     }

@@ -17,7 +17,18 @@ class TokenizerFuzzTest {
     private static final long SEED = 20260917;
     private static final int ROUNDS = 2000;
     private static final String[] VALUES = {
-        "null", "true", "0", "-1", "1e9", "2097151", "\"\"", "\"a\"", "{}", "[]", "[[]]", "\"\\ud800\""
+        "null",
+        "true",
+        "0",
+        "-1",
+        "1e9",
+        "2097151",
+        "\"\"",
+        "\"a\"",
+        "{}",
+        "[]",
+        "[[]]",
+        "\"\\ud800\""
     };
 
     @TempDir private Path folder;
@@ -29,12 +40,15 @@ class TokenizerFuzzTest {
         for (int round = 0; round < ROUNDS; round++) {
             boolean config = random.nextInt(4) == 0;
             TinyTokenizer.write(folder, TinyTokenizer.json());
-            byte[] whole = (config ? TinyTokenizer.CONFIG : TinyTokenizer.json()).getBytes(
-                    StandardCharsets.UTF_8);
+            byte[] whole =
+                    (config ? TinyTokenizer.CONFIG : TinyTokenizer.json())
+                            .getBytes(StandardCharsets.UTF_8);
             byte[] damaged = damage(whole, random);
             String name = config ? "tokenizer_config.json" : "tokenizer.json";
             TinyTokenizer.write(
-                    folder, "tokenizer_config.json", TinyTokenizer.CONFIG.getBytes(StandardCharsets.UTF_8));
+                    folder,
+                    "tokenizer_config.json",
+                    TinyTokenizer.CONFIG.getBytes(StandardCharsets.UTF_8));
             TinyTokenizer.write(folder, name, damaged);
             try {
                 Tokenizer tokenizer = new Tokenizer(TokenizerFile.read(folder));
@@ -82,7 +96,8 @@ class TokenizerFuzzTest {
             end++;
         }
         String value = VALUES[random.nextInt(VALUES.length)];
-        String changed = text.substring(0, Math.min(start + 1, text.length())) + value + text.substring(end);
+        String changed =
+                text.substring(0, Math.min(start + 1, text.length())) + value + text.substring(end);
         return changed.getBytes(StandardCharsets.UTF_8);
     }
 }

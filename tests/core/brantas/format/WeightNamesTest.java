@@ -44,10 +44,9 @@ class WeightNamesTest {
         long wide =
                 count(
                         all.stream()
-                                .filter(
-                                        e ->
-                                                e.name().endsWith("A_log")
-                                                        || e.name().endsWith("attn.norm.weight"))
+                                .filter(e ->
+                                        e.name().endsWith("A_log")
+                                                || e.name().endsWith("attn.norm.weight"))
                                 .toList());
         assertThat(2 * count(all) + 2 * wide).isEqualTo(55_562_872_800L);
         assertThat(WeightNames.text(config)).hasSize(851);

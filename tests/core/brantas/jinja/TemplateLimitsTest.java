@@ -82,8 +82,17 @@ class TemplateLimitsTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "(", "[", "{'a':", "-", "not ", "a[", "a(", "a|default(", "'a' ~ (",
-                "((((", "- - "
+                "(",
+                "[",
+                "{'a':",
+                "-",
+                "not ",
+                "a[",
+                "a(",
+                "a|default(",
+                "'a' ~ (",
+                "((((",
+                "- - "
             })
     void nestingIsRefusedAtLoadTime(String opening) {
         assertThatThrownBy(() -> Template.parse("deep", "{{ " + opening.repeat(10_000) + "1 }}"))
@@ -100,7 +109,18 @@ class TemplateLimitsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {" + 1", ".real", " | abs", " ~ 'x'", " and 1", "[0]", " if 1", " is eq 1", " in [1]"})
+    @ValueSource(
+            strings = {
+                " + 1",
+                ".real",
+                " | abs",
+                " ~ 'x'",
+                " and 1",
+                "[0]",
+                " if 1",
+                " is eq 1",
+                " in [1]"
+            })
     void longChainsNeverOverflow(String link) {
         Template template = Template.parse("long", "{{ 1" + link.repeat(100_000) + " }}");
         try {
@@ -143,7 +163,18 @@ class TemplateLimitsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"{% ", "{{ ", "{# ", "{% raw %}", "{", "{%raw%}{%", "{{ '", "{% if x %}\n", "  \n"})
+    @ValueSource(
+            strings = {
+                "{% ",
+                "{{ ",
+                "{# ",
+                "{% raw %}",
+                "{",
+                "{%raw%}{%",
+                "{{ '",
+                "{% if x %}\n",
+                "  \n"
+            })
     void readingIsLinear(String piece) {
         String source = piece.repeat((1 << 20) / piece.length());
         Assertions.assertTimeout(
@@ -190,7 +221,8 @@ class TemplateLimitsTest {
     @Test
     void longConversationsFitTheBudget() {
         Map<String, Object> message = Map.of("role", "user", "content", "word ".repeat(200_000));
-        Map<String, Object> context = Map.of("messages", List.of(message, message, message, message));
+        Map<String, Object> context =
+                Map.of("messages", List.of(message, message, message, message));
         String source =
                 "{% for m in messages %}{% set c = m.content | trim %}{{ '<' + m.role + '>' + c }}"
                         + "{% endfor %}";

@@ -47,7 +47,10 @@ class TemplateTest {
 
     @Test
     void renderErrorsNameTheLineOfTheStatement() {
-        assertThatThrownBy(() -> render("{% macro f(x) %}\n{{ x.y.z }}{% endmacro %}\n\n{{ f({}) }}", Map.of()))
+        assertThatThrownBy(() ->
+                        render(
+                                "{% macro f(x) %}\n{{ x.y.z }}{% endmacro %}\n\n{{ f({}) }}",
+                                Map.of()))
                 .hasMessageContaining("'t' fails at line 2: ")
                 .hasMessageContaining("'y'");
     }

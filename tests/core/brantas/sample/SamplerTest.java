@@ -65,7 +65,8 @@ class SamplerTest {
     void aDrawIsAFunctionOfSeedAndPosition() {
         float[] logits = random(SEED);
         Sampling s = sampling(1, 0.9, 50, 0);
-        int[] once = IntStream.range(0, 200).map(i -> draw(sampler(VOCABULARY), logits, s, i)).toArray();
+        int[] once =
+                IntStream.range(0, 200).map(i -> draw(sampler(VOCABULARY), logits, s, i)).toArray();
         Sampler used = sampler(VOCABULARY);
         int[] again = new int[200];
         for (int i = 199; i >= 0; i--) {
@@ -75,7 +76,8 @@ class SamplerTest {
         assertThat(Arrays.stream(once).distinct().count()).isGreaterThan(10);
     }
 
-    /// Against a plain sort of all probabilities, for many settings: the same candidates, and frequencies that fit.
+    /// Against a plain sort of all probabilities, for many settings: the same candidates, and
+    /// frequencies that fit.
     @Test
     void drawsFollowTheTruncatedDistribution() {
         SplittableRandom random = new SplittableRandom(SEED);
@@ -102,13 +104,17 @@ class SamplerTest {
                 distance += Math.abs(seen[id] - p[id]) / 2;
             }
             long support = Arrays.stream(p).filter(x -> x > 0).count();
-            assertThat(distance).as("%s, seed %d", s, SEED).isLessThan(0.02 + Math.sqrt(support / (2.0 * draws)));
+            assertThat(distance)
+                    .as("%s, seed %d", s, SEED)
+                    .isLessThan(0.02 + Math.sqrt(support / (2.0 * draws)));
         }
     }
 
     private static double[] reference(float[] logits, Sampling s) {
         Integer[] order = IntStream.range(0, VOCABULARY).boxed().toArray(Integer[]::new);
-        Arrays.sort(order, Comparator.comparingDouble((Integer i) -> -logits[i]).thenComparingInt(i -> i));
+        Arrays.sort(
+                order,
+                Comparator.comparingDouble((Integer i) -> -logits[i]).thenComparingInt(i -> i));
         int keep = s.topK() > 0 ? Math.min(s.topK(), VOCABULARY) : VOCABULARY;
         double[] p = new double[VOCABULARY];
         double total = 0;
@@ -120,7 +126,8 @@ class SamplerTest {
         double kept = 0;
         for (int i = 0; i < keep; i++) {
             double mass = p[order[i]];
-            boolean inside = (i == 0 || s.topP() >= 1 || before < s.topP() * total) && mass >= s.minP();
+            boolean inside =
+                    (i == 0 || s.topP() >= 1 || before < s.topP() * total) && mass >= s.minP();
             before += mass;
             p[order[i]] = inside ? mass : 0;
             kept += p[order[i]];
@@ -170,9 +177,17 @@ class SamplerTest {
 
     @Test
     void wrongValuesAreNamed() {
-        assertThatThrownBy(() -> sampling(-1, 1, 0, 0)).isInstanceOf(BrantasException.class).hasMessageContaining("temperature is -1.0");
-        assertThatThrownBy(() -> sampling(1, 0, 0, 0)).isInstanceOf(BrantasException.class).hasMessageContaining("top_p is 0.0");
-        assertThatThrownBy(() -> sampling(1, Double.NaN, 0, 0)).isInstanceOf(BrantasException.class).hasMessageContaining("top_p");
-        assertThatThrownBy(() -> sampling(1, 1, -3, 0)).isInstanceOf(BrantasException.class).hasMessageContaining("top_k is -3");
+        assertThatThrownBy(() -> sampling(-1, 1, 0, 0))
+                .isInstanceOf(BrantasException.class)
+                .hasMessageContaining("temperature is -1.0");
+        assertThatThrownBy(() -> sampling(1, 0, 0, 0))
+                .isInstanceOf(BrantasException.class)
+                .hasMessageContaining("top_p is 0.0");
+        assertThatThrownBy(() -> sampling(1, Double.NaN, 0, 0))
+                .isInstanceOf(BrantasException.class)
+                .hasMessageContaining("top_p");
+        assertThatThrownBy(() -> sampling(1, 1, -3, 0))
+                .isInstanceOf(BrantasException.class)
+                .hasMessageContaining("top_k is -3");
     }
 }

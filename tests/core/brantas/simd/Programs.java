@@ -116,8 +116,7 @@ final class Programs {
         return new Program("gatedNorm " + shape, seed) {
             @Override
             Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
-                HostTensor t =
-                        tensor(new SplittableRandom(seed), DType.F32, 1, shape.valueDim());
+                HostTensor t = tensor(new SplittableRandom(seed), DType.F32, 1, shape.valueDim());
                 List<Seq> step = ordered(sequences);
                 StepBatch batch = batch(step);
                 Buffer o = input(ops, batch, step, shape.valueWidth(), 0);

@@ -93,11 +93,10 @@ class SimdBackendTest {
             Collections.shuffle(some, new Random(random.nextLong()));
             List<Seq> part = some.subList(0, 2 + random.nextInt(7));
             Map<Integer, float[]> result = run(new SimdBackend(1 + mix % 3), program, part);
-            result.forEach(
-                    (id, values) ->
-                            assertThat(values)
-                                    .as("%s: sequence %s of %s", program, id, part)
-                                    .containsExactly(together.get(id)));
+            result.forEach((id, values) ->
+                    assertThat(values)
+                            .as("%s: sequence %s of %s", program, id, part)
+                            .containsExactly(together.get(id)));
         }
     }
 
@@ -111,19 +110,18 @@ class SimdBackendTest {
     static void assertClose(
             Program p, Map<Integer, float[]> actual, Map<Integer, float[]> expected, double tol) {
         assertThat(actual.keySet()).isEqualTo(expected.keySet());
-        expected.forEach(
-                (id, values) -> {
-                    float[] got = Objects.requireNonNull(actual.get(id));
-                    double largest = 0;
-                    double worst = 0;
-                    for (int i = 0; i < values.length; i++) {
-                        double difference = Math.abs((double) got[i] - values[i]);
-                        largest = Math.max(largest, Math.abs(values[i]));
-                        worst = Math.max(worst, Double.isNaN(difference) ? 1e30 : difference);
-                    }
-                    assertThat(worst)
-                            .as("%s: sequence %s, largest value %s", p, id, largest)
-                            .isLessThanOrEqualTo(tol * largest);
-                });
+        expected.forEach((id, values) -> {
+            float[] got = Objects.requireNonNull(actual.get(id));
+            double largest = 0;
+            double worst = 0;
+            for (int i = 0; i < values.length; i++) {
+                double difference = Math.abs((double) got[i] - values[i]);
+                largest = Math.max(largest, Math.abs(values[i]));
+                worst = Math.max(worst, Double.isNaN(difference) ? 1e30 : difference);
+            }
+            assertThat(worst)
+                    .as("%s: sequence %s, largest value %s", p, id, largest)
+                    .isLessThanOrEqualTo(tol * largest);
+        });
     }
 }

@@ -25,7 +25,9 @@ final class SimdBench {
         for (int threads = 1; threads <= most; threads++) {
             double read = MachinePeaks.readBandwidth(threads);
             double flops = MachinePeaks.gemmFlops(threads);
-            System.out.printf("%d threads: read %.1f GB/s, gemm %.1f GFLOP/s%n", threads, read / 1e9, flops / 1e9);
+            System.out.printf(
+                    "%d threads: read %.1f GB/s, gemm %.1f GFLOP/s%n",
+                    threads, read / 1e9, flops / 1e9);
             try (SimdBackend ops = new SimdBackend(threads);
                     Arena arena = Arena.ofShared()) {
                 gemv(ops, arena, 7168, 1024, read);
@@ -95,8 +97,7 @@ final class SimdBench {
         }
     }
 
-    private static void gemm(
-            SimdBackend ops, Arena arena, int out, int in, int rows, double peak) {
+    private static void gemm(SimdBackend ops, Arena arena, int out, int in, int rows, double peak) {
         List<Weight> all = weights(ops, arena, out, in).subList(0, 2);
         Buffer x = input(ops, rows, in);
         Buffer y = ops.buffer("y", rows, out);

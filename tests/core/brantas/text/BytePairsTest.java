@@ -119,7 +119,8 @@ class BytePairsTest {
         for (int i = 0; i < 10_000_000; i++) {
             letters.append((char) ('a' + random.nextInt(26)));
         }
-        for (String text : List.of("a".repeat(10_000_000), " ".repeat(10_000_000), letters.toString())) {
+        for (String text :
+                List.of("a".repeat(10_000_000), " ".repeat(10_000_000), letters.toString())) {
             int[] ids =
                     Assertions.assertTimeoutPreemptively(
                             Duration.ofSeconds(30), () -> real.encode(text, false));

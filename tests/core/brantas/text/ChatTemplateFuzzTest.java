@@ -20,18 +20,66 @@ class ChatTemplateFuzzTest {
             List.of("qwen3.5-9b", "qwen3.5-0.8b", "qwen3.6-27b", "qwen3.8-27b", "qwen3.8-27b-gguf");
     private static final List<String> TOKENS =
             List.of(
-                    "{{", "}}", "{%", "%}", "{#", "#}", "-%}", "(", ")", "[", "]", "'", "\"", "|",
-                    "~", "**", "*", "/", "//", "%", ".", ",", ":", "::-1", " is ", " not ", " in ",
-                    " if ", " else ", " for x in messages ", "loop", "messages", "caller()",
-                    "99999999999999999999", "1e999", "-1", "none", "undefined_name", "| tojson",
-                    "| items", "| length", "| list", "| string", "* 1000000", "** 999",
-                    "{% set x %}", "{% endset %}", "{% endfor %}", "{% break %}", "range(99999)");
+                    "{{",
+                    "}}",
+                    "{%",
+                    "%}",
+                    "{#",
+                    "#}",
+                    "-%}",
+                    "(",
+                    ")",
+                    "[",
+                    "]",
+                    "'",
+                    "\"",
+                    "|",
+                    "~",
+                    "**",
+                    "*",
+                    "/",
+                    "//",
+                    "%",
+                    ".",
+                    ",",
+                    ":",
+                    "::-1",
+                    " is ",
+                    " not ",
+                    " in ",
+                    " if ",
+                    " else ",
+                    " for x in messages ",
+                    "loop",
+                    "messages",
+                    "caller()",
+                    "99999999999999999999",
+                    "1e999",
+                    "-1",
+                    "none",
+                    "undefined_name",
+                    "| tojson",
+                    "| items",
+                    "| length",
+                    "| list",
+                    "| string",
+                    "* 1000000",
+                    "** 999",
+                    "{% set x %}",
+                    "{% endset %}",
+                    "{% endfor %}",
+                    "{% break %}",
+                    "range(99999)");
 
     private static final ChatRequest REQUEST =
             new ChatRequest(
                     List.of(
                             Map.of("role", "system", "content", "Be brief."),
-                            Map.of("role", "user", "content", List.of(Map.of("type", "text", "text", "hi"))),
+                            Map.of(
+                                    "role",
+                                    "user",
+                                    "content",
+                                    List.of(Map.of("type", "text", "text", "hi"))),
                             Map.of(
                                     "role",
                                     "assistant",
@@ -41,7 +89,11 @@ class ChatTemplateFuzzTest {
                                     List.of(
                                             Map.of(
                                                     "function",
-                                                    Map.of("name", "f", "arguments", Map.of("a", 1L))))),
+                                                    Map.of(
+                                                            "name",
+                                                            "f",
+                                                            "arguments",
+                                                            Map.of("a", 1L))))),
                             Map.of("role", "tool", "content", "42"),
                             Map.of("role", "user", "content", "more")),
                     List.of(Map.of("type", "function", "function", Map.of("name", "f"))),
@@ -64,7 +116,9 @@ class ChatTemplateFuzzTest {
             }
             String damaged = source;
             String at = "seed " + SEED + ", round " + round;
-            rendered += Assertions.assertTimeout(Duration.ofSeconds(20), () -> outcome(damaged, at), at);
+            rendered +=
+                    Assertions.assertTimeout(
+                            Duration.ofSeconds(20), () -> outcome(damaged, at), at);
         }
         assertThat(rendered).as("seed " + SEED).isBetween(ROUNDS / 20, ROUNDS - ROUNDS / 20);
     }
@@ -86,7 +140,10 @@ class ChatTemplateFuzzTest {
         int end = Math.min(source.length(), at + 1 + random.nextInt(40));
         String head = source.substring(0, at);
         return switch (random.nextInt(6)) {
-            case 0 -> head + (char) (source.charAt(at) ^ 1 << random.nextInt(7)) + source.substring(at + 1);
+            case 0 ->
+                    head
+                            + (char) (source.charAt(at) ^ 1 << random.nextInt(7))
+                            + source.substring(at + 1);
             case 1 -> head + source.substring(end);
             case 2 -> source.substring(0, end) + source.substring(at);
             case 3 -> head + TOKENS.get(random.nextInt(TOKENS.size())) + source.substring(at);

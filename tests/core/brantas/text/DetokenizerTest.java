@@ -13,13 +13,14 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Random bytes against the Unicode recommendation as it is worded: one U+FFFD for each longest part
-/// that could have begun a character. The JDK's own replacement is not it (it makes one of an
+/// Random bytes against the Unicode recommendation as it is worded: one U+FFFD for each longest
+/// part that could have begun a character. The JDK's own replacement is not it (it makes one of an
 /// encoded surrogate), so only its strict decoder is used here.
 class DetokenizerTest {
     private static final long SEED = 12;
     private static final int[] LIKELY = {
-        0x41, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xF0, 0xF1, 0xF4, 0xF5
+        0x41, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xF0, 0xF1, 0xF4,
+        0xF5
     };
     private static final byte[] CONTINUATIONS = {(byte) 0x80, (byte) 0x90, (byte) 0xA0};
 
@@ -80,7 +81,10 @@ class DetokenizerTest {
             int[] ids = new int[random.nextInt(10)];
             byte[] bytes = new byte[ids.length];
             for (int i = 0; i < ids.length; i++) {
-                ids[i] = random.nextInt(4) > 0 ? LIKELY[random.nextInt(LIKELY.length)] : random.nextInt(256);
+                ids[i] =
+                        random.nextInt(4) > 0
+                                ? LIKELY[random.nextInt(LIKELY.length)]
+                                : random.nextInt(256);
                 bytes[i] = (byte) ids[i];
             }
             String expected = byDefinition(bytes);

@@ -15,10 +15,51 @@ import org.junit.jupiter.params.provider.ValueSource;
 class FamilySplitterTest {
     private static final long SEED = 41;
     private static final String[] HOSTILE = {
-        "'", "s", "S", "ſ", "t", "re", "VE", "l", "L", "d", "m", " ", " ", "  ", "\n", "\r", "\t",
-        "\u00A0", "\u3000", "\u2028", "\u0085", "\u001C", "\u000B", "\u200B", "7", "²", "٣", "a",
-        "é", "ß", "中", "ǅ", "\u0301", "\u0903", "\u20DD", "!", "-", "€", "\uD83D\uDE00",
-        "\uD835\uDC00", "\uD834\uDD65", "\u0378", "\uFFFD", "\u212A", "\u0000"
+        "'",
+        "s",
+        "S",
+        "ſ",
+        "t",
+        "re",
+        "VE",
+        "l",
+        "L",
+        "d",
+        "m",
+        " ",
+        " ",
+        "  ",
+        "\n",
+        "\r",
+        "\t",
+        "\u00A0",
+        "\u3000",
+        "\u2028",
+        "\u0085",
+        "\u001C",
+        "\u000B",
+        "\u200B",
+        "7",
+        "²",
+        "٣",
+        "a",
+        "é",
+        "ß",
+        "中",
+        "ǅ",
+        "\u0301",
+        "\u0903",
+        "\u20DD",
+        "!",
+        "-",
+        "€",
+        "\uD83D\uDE00",
+        "\uD835\uDC00",
+        "\uD834\uDD65",
+        "\u0378",
+        "\uFFFD",
+        "\u212A",
+        "\u0000"
     };
 
     private final Splitter scanner = new FamilySplitter();
@@ -40,8 +81,8 @@ class FamilySplitterTest {
     void knownPieces() {
         assertThat(pieces(scanner, "It's  12 o'clock,\n\n  you'LL  see \n x"))
                 .containsExactly(
-                        "It", "'s", " ", " ", "1", "2", " o", "'clock", ",\n\n", " ", " you", "'LL", " ",
-                        " see", " \n", " x");
+                        "It", "'s", " ", " ", "1", "2", " o", "'clock", ",\n\n", " ", " you", "'LL",
+                        " ", " see", " \n", " x");
     }
 
     @Test
@@ -76,7 +117,10 @@ class FamilySplitterTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"a", " ", "\n ", " \n", "'", "' ", "7", "=", "\u0301", " \u0301", "=\n", "'l"})
+    @ValueSource(
+            strings = {
+                "a", " ", "\n ", " \n", "'", "' ", "7", "=", "\u0301", " \u0301", "=\n", "'l"
+            })
     void longRunsAreLinear(String unit) {
         String text = unit.repeat(10_000_000 / unit.length());
         long[] covered = new long[1];

@@ -50,11 +50,13 @@ class NfcTest {
         int[] marks = new int[200];
         for (int round = 0; round < 300; round++) {
             for (int i = 0; i < marks.length; i++) {
-                marks[i] = i % 9 == 0 ? OLD[random.nextInt(OLD.length)] : 0x300 + random.nextInt(0x70);
+                marks[i] =
+                        i % 9 == 0 ? OLD[random.nextInt(OLD.length)] : 0x300 + random.nextInt(0x70);
             }
             int[] few = {marks[1], 0x301, 0xF73, 0x344, 0x323, 0x1D165, 0x345, 0x93C};
             int[] alphabet = round % 2 == 0 ? marks : few;
-            String text = text(random, OLD, 3) + text(random, alphabet, 30 + random.nextInt(300)) + "é";
+            String text =
+                    text(random, OLD, 3) + text(random, alphabet, 30 + random.nextInt(300)) + "é";
             assertThat(Nfc.of(text)).as("seed %s, round %s", SEED, round).isEqualTo(jdk(text));
         }
     }
@@ -74,8 +76,13 @@ class NfcTest {
 
     @ParameterizedTest
     @CsvSource({
-        "\u09FE\u0323", "a\u1DF6\u0323", "\uD805\uDD35\uD805\uDD30", "\uD801\uDDD2\u0307",
-        "a\u0898\u0316", "\u0C3C\u0C4D", "a\uD803\uDEAB\u0323"
+        "\u09FE\u0323",
+        "a\u1DF6\u0323",
+        "\uD805\uDD35\uD805\uDD30",
+        "\uD801\uDDD2\u0307",
+        "a\u0898\u0316",
+        "\u0C3C\u0C4D",
+        "a\uD803\uDEAB\u0323"
     })
     void laterCharactersStay(String text) {
         assertThat(Nfc.of(text)).isSameAs(text);
@@ -95,8 +102,18 @@ class NfcTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"\u0301\u0323", "\u0F73", "\u0344", "\u3099", "\u09BE", "a\u0301", "\u1161",
-                "\u1100\u1161\u11A8", "\u09FE\u0301", "\u034F\u0301\u0323"})
+            strings = {
+                "\u0301\u0323",
+                "\u0F73",
+                "\u0344",
+                "\u3099",
+                "\u09BE",
+                "a\u0301",
+                "\u1161",
+                "\u1100\u1161\u11A8",
+                "\u09FE\u0301",
+                "\u034F\u0301\u0323"
+            })
     void longRunsTakeLinearTime(String unit) {
         String text = "a" + unit.repeat(1_000_000);
         Assertions.assertTimeoutPreemptively(

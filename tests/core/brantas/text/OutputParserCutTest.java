@@ -4,16 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import brantas.text.OutputParser.Event;
 import brantas.text.OutputParser.Parsed;
-
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Assertions;
-import org.junit.jupiter.api.Test;
-
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Assertions;
+import org.junit.jupiter.api.Test;
 
 /// The law of [OutputParser]: however an output is cut, the texts and calls are the same; and no
 /// output, however odd or long, is an error, loses text that is not markup, or takes more than

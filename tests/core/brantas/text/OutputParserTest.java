@@ -4,15 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import brantas.text.OutputParser.Event;
 import brantas.text.OutputParser.Parsed;
-
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Test;
-
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
 
 /// What [OutputParser] makes of outputs that are known to cause trouble. Every case runs whole and
 /// one character at a time. Typed conversion is in [ArgumentTypeTest], random cuts and noise in

@@ -28,11 +28,10 @@ class TokenizerGoldenTest {
     private static Stream<DynamicTest> each(
             String file, java.util.function.BiConsumer<String, JsonNode> check) {
         return StreamSupport.stream(GoldenTokenizer.read(file).spliterator(), false)
-                .map(
-                        node -> {
-                            String name = node.get("name").asText();
-                            return DynamicTest.dynamicTest(name, () -> check.accept(name, node));
-                        });
+                .map(node -> {
+                    String name = node.get("name").asText();
+                    return DynamicTest.dynamicTest(name, () -> check.accept(name, node));
+                });
     }
 
     private void checkCase(String name, JsonNode node) {

@@ -23,7 +23,9 @@ class TokenizerTest {
     @BeforeEach
     void read() {
         TinyTokenizer.write(
-                folder, "tokenizer_config.json", TinyTokenizer.CONFIG.getBytes(StandardCharsets.UTF_8));
+                folder,
+                "tokenizer_config.json",
+                TinyTokenizer.CONFIG.getBytes(StandardCharsets.UTF_8));
         tokenizer = tokenizer(TinyTokenizer.json());
     }
 
@@ -33,9 +35,9 @@ class TokenizerTest {
 
     @Test
     void controlTokensOnlyWhereAskedFor() {
-        assertThat(tokenizer.encode("a<|end|>>the<late>", true)).containsExactly('a', 264, 257, 266);
-        assertThat(tokenizer.encode("<|end|>", false)).containsExactly(
-                "<|end|>".chars().toArray());
+        assertThat(tokenizer.encode("a<|end|>>the<late>", true))
+                .containsExactly('a', 264, 257, 266);
+        assertThat(tokenizer.encode("<|end|>", false)).containsExactly("<|end|>".chars().toArray());
         assertThat(tokenizer.encode("<|end|>\u0338", true)).containsExactly(262, 0xCC, 0xB8);
         assertThat(tokenizer.encode("<|end|>\u0338", false)).endsWith(0xE2, 0x89, 0xAF);
     }
@@ -61,8 +63,7 @@ class TokenizerTest {
 
     @Test
     void otherPatternsRun() {
-        Tokenizer halves =
-                tokenizer(TinyTokenizer.json().replace(TinyTokenizer.PATTERN, "t|h"));
+        Tokenizer halves = tokenizer(TinyTokenizer.json().replace(TinyTokenizer.PATTERN, "t|h"));
         assertThat(halves.encode("the", true)).containsExactly('t', 'h', 'e');
     }
 

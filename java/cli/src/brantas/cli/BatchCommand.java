@@ -14,8 +14,8 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/// Answers a file of requests in the shape of OpenAI's batch files. A killed batch goes on where it stopped when it is
-/// started again.
+/// Answers a file of requests in the shape of OpenAI's batch files. A killed batch goes on where it
+/// stopped when it is started again.
 @Command(description = "Answers a JSONL file of requests; goes on after a kill.")
 final class BatchCommand implements Callable<Integer> {
     private static final long NANOS_BETWEEN_LINES = Duration.ofSeconds(10).toNanos();
@@ -24,16 +24,30 @@ final class BatchCommand implements Callable<Integer> {
 
     @Mixin ModelOptions model = new ModelOptions();
 
-    @Option(names = "--in", required = true, paramLabel = "FILE", description = "Requests, one JSON object a line.")
+    @Option(
+            names = "--in",
+            required = true,
+            paramLabel = "FILE",
+            description = "Requests, one JSON object a line.")
     Path in = Path.of("");
 
-    @Option(names = "--out", required = true, paramLabel = "FILE", description = "Results, in the same order.")
+    @Option(
+            names = "--out",
+            required = true,
+            paramLabel = "FILE",
+            description = "Results, in the same order.")
     Path out = Path.of("");
 
-    @Option(names = "--concurrency", paramLabel = "N", description = "Answers at the same time; default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--concurrency",
+            paramLabel = "N",
+            description = "Answers at the same time; default: ${DEFAULT-VALUE}.")
     int concurrency = 8;
 
-    @Option(names = "--max-tokens", paramLabel = "N", description = "Most tokens for lines that do not say.")
+    @Option(
+            names = "--max-tokens",
+            paramLabel = "N",
+            description = "Most tokens for lines that do not say.")
     int maxTokens;
 
     @Option(names = "--fresh", description = "Starts over instead of going on.")
@@ -52,14 +66,18 @@ final class BatchCommand implements Callable<Integer> {
             int kept = output.resume(input);
             int repeats = kept < total ? work(input, kept, output, total) : 0;
             String more = kept == 0 ? "" : ", " + kept + " of them from before";
-            more += repeats == 0 ? "" : ", " + repeats + " with a custom_id that an earlier line has";
+            more +=
+                    repeats == 0
+                            ? ""
+                            : ", " + repeats + " with a custom_id that an earlier line has";
             io.note(output.ok() + " ok, " + output.errors() + " errors" + more + ".");
         }
         return 0;
     }
 
     private int work(JsonLines input, int kept, BatchOutput output, int total) {
-        try (Brantas open = Brantas.open(model.folder(), model.options(io).withSequences(concurrency));
+        try (Brantas open =
+                        Brantas.open(model.folder(), model.options(io).withSequences(concurrency));
                 Progress progress = io.bars() ? new Bar(total) : new Lines(total)) {
             BatchRun run = new BatchRun(open::generate, model.name(), concurrency, maxTokens);
             run.run(input, kept, output, progress);
@@ -69,7 +87,8 @@ final class BatchCommand implements Callable<Integer> {
 
     private void check() {
         if (concurrency < 1 || concurrency > 1024) {
-            throw new BrantasException("--concurrency is " + concurrency + ": use a number from 1 to 1024.");
+            throw new BrantasException(
+                    "--concurrency is " + concurrency + ": use a number from 1 to 1024.");
         }
         if (maxTokens < 0) {
             throw new BrantasException("--max-tokens is " + maxTokens + ": use at least 1.");

@@ -13,8 +13,8 @@ import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// The result file of a batch: append-only and in input order, so that a killed run can go on after its last complete
-/// line. A line is written in one piece; a torn one at the end is cut off.
+/// The result file of a batch: append-only and in input order, so that a killed run can go on after
+/// its last complete line. A line is written in one piece; a torn one at the end is cut off.
 final class BatchOutput implements AutoCloseable {
     private final Path file;
     private final FileChannel channel;
@@ -33,7 +33,10 @@ final class BatchOutput implements AutoCloseable {
         try {
             FileChannel channel =
                     FileChannel.open(
-                            file, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE);
+                            file,
+                            StandardOpenOption.READ,
+                            StandardOpenOption.WRITE,
+                            StandardOpenOption.CREATE);
             try {
                 lock(file, channel);
                 if (fresh) {
@@ -46,7 +49,8 @@ final class BatchOutput implements AutoCloseable {
             return new BatchOutput(file, channel);
         } catch (IOException e) {
             throw new BrantasException(
-                    file + " cannot be written: check that its folder exists and may be written.", e);
+                    file + " cannot be written: check that its folder exists and may be written.",
+                    e);
         }
     }
 
@@ -76,7 +80,8 @@ final class BatchOutput implements AutoCloseable {
     /// Adds a result.
     void append(Map<String, @Nullable Object> result) {
         count(result);
-        ByteBuffer bytes = ByteBuffer.wrap((Json.write(result) + "\n").getBytes(StandardCharsets.UTF_8));
+        ByteBuffer bytes =
+                ByteBuffer.wrap((Json.write(result) + "\n").getBytes(StandardCharsets.UTF_8));
         try {
             while (bytes.hasRemaining()) {
                 channel.write(bytes);
@@ -102,11 +107,13 @@ final class BatchOutput implements AutoCloseable {
         try {
             result = JsonLines.parse(line);
         } catch (BrantasException e) {
-            throw new BrantasException(file + " has a line " + number + " that is no result" + remedy, e);
+            throw new BrantasException(
+                    file + " has a line " + number + " that is no result" + remedy, e);
         }
         byte[] asked = nextFilled(input);
         if (asked == null) {
-            throw new BrantasException(file + " has more results than the input has lines" + remedy);
+            throw new BrantasException(
+                    file + " has more results than the input has lines" + remedy);
         }
         Object expected = customId(asked);
         Object found = result.get("custom_id");
@@ -162,7 +169,8 @@ final class BatchOutput implements AutoCloseable {
     }
 
     private static BrantasException inUse(Path file, @Nullable Exception cause) {
-        String message = file + " is being written by another batch: wait for it, or name another --out.";
+        String message =
+                file + " is being written by another batch: wait for it, or name another --out.";
         return cause == null ? new BrantasException(message) : new BrantasException(message, cause);
     }
 

@@ -16,10 +16,11 @@ import java.util.function.Function;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
-/// The work of a batch: many lines at once through one engine, results in the order of the input. A line that cannot be
-/// answered gets an error object and the batch goes on.
+/// The work of a batch: many lines at once through one engine, results in the order of the input. A
+/// line that cannot be answered gets an error object and the batch goes on.
 final class BatchRun {
-    /// Lines in flight per running sequence: enough that one long answer does not starve the others.
+    /// Lines in flight per running sequence: enough that one long answer does not starve the
+    /// others.
     private static final int AHEAD = 8;
 
     private final Function<Request, Reply> answerer;
@@ -112,7 +113,8 @@ final class BatchRun {
 
     private static void expect(String name, @Nullable Object value, String only) {
         if (!only.equals(value)) {
-            throw new BrantasException(name + " is " + Json.kind(value) + ": only \"" + only + "\" is supported.");
+            throw new BrantasException(
+                    name + " is " + Json.kind(value) + ": only \"" + only + "\" is supported.");
         }
     }
 

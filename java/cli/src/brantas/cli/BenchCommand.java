@@ -20,19 +20,34 @@ final class BenchCommand implements Callable<Integer> {
 
     @Mixin ModelOptions model = new ModelOptions();
 
-    @Option(names = "--prompt-tokens", paramLabel = "N", description = "Length of a prompt; default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--prompt-tokens",
+            paramLabel = "N",
+            description = "Length of a prompt; default: ${DEFAULT-VALUE}.")
     int promptTokens = 512;
 
-    @Option(names = "--generate", paramLabel = "N", description = "Tokens after it; default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--generate",
+            paramLabel = "N",
+            description = "Tokens after it; default: ${DEFAULT-VALUE}.")
     int generate = 64;
 
-    @Option(names = "--batch", paramLabel = "N", description = "Sequences at once; default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--batch",
+            paramLabel = "N",
+            description = "Sequences at once; default: ${DEFAULT-VALUE}.")
     int batch = 1;
 
-    @Option(names = "--repeat", paramLabel = "N", description = "Measured runs; default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--repeat",
+            paramLabel = "N",
+            description = "Measured runs; default: ${DEFAULT-VALUE}.")
     int repeat = 5;
 
-    @Option(names = "--random", paramLabel = "SIZE", description = "A known size such as 0.8B with random weights.")
+    @Option(
+            names = "--random",
+            paramLabel = "SIZE",
+            description = "A known size such as 0.8B with random weights.")
     @Nullable String random;
 
     @Option(names = "--json", description = "Prints one JSON object instead of a table.")
@@ -56,7 +71,8 @@ final class BenchCommand implements Callable<Integer> {
         if (json) {
             io.line(Json.write(rows));
         } else {
-            rows.forEach((name, value) -> io.line(String.format(Locale.ROOT, "%-34s %s", name, shown(value))));
+            rows.forEach((name, value) ->
+                    io.line(String.format(Locale.ROOT, "%-34s %s", name, shown(value))));
         }
         return 0;
     }
@@ -82,13 +98,16 @@ final class BenchCommand implements Callable<Integer> {
         return rows;
     }
 
-    private static void put(Map<String, @Nullable Object> rows, String name, Spread spread, double factor) {
+    private static void put(
+            Map<String, @Nullable Object> rows, String name, Spread spread, double factor) {
         rows.put(name, spread.median() * factor);
         rows.put(name + "_min", spread.min() * factor);
         rows.put(name + "_max", spread.max() * factor);
     }
 
     private static String shown(@Nullable Object value) {
-        return value instanceof Double d ? String.format(Locale.ROOT, "%.3f", d) : String.valueOf(value);
+        return value instanceof Double d
+                ? String.format(Locale.ROOT, "%.3f", d)
+                : String.valueOf(value);
     }
 }

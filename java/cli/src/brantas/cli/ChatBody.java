@@ -10,12 +10,19 @@ import java.util.Set;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/// The body of an OpenAI chat request, read strictly: what would change the answer and is not supported is refused by
-/// name, what cannot change it is passed over.
+/// The body of an OpenAI chat request, read strictly: what would change the answer and is not
+/// supported is refused by name, what cannot change it is passed over.
 final class ChatBody {
     /// Bookkeeping for a service; no effect on the answer.
     private static final Set<String> IDLE =
-            Set.of("model", "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key");
+            Set.of(
+                    "model",
+                    "user",
+                    "metadata",
+                    "store",
+                    "service_tier",
+                    "safety_identifier",
+                    "prompt_cache_key");
 
     /// Fields that must have the one value that changes nothing.
     private static final Map<String, Predicate<Object>> NEUTRAL =
@@ -27,7 +34,8 @@ final class ChatBody {
                     "tool_choice", v -> v.equals("auto"),
                     "parallel_tool_calls", v -> v.equals(true),
                     "logit_bias", v -> v instanceof Map<?, ?> m && m.isEmpty(),
-                    "response_format", v -> v instanceof Map<?, ?> m && "text".equals(m.get("type")));
+                    "response_format",
+                            v -> v instanceof Map<?, ?> m && "text".equals(m.get("type")));
 
     private static final int MOST_STOPS = 64;
 
@@ -49,12 +57,11 @@ final class ChatBody {
         }
         boolean said = body.get("max_tokens") != null || body.get("max_completion_tokens") != null;
         reader.maxTokens = said ? 0 : maxTokens;
-        body.forEach(
-                (name, value) -> {
-                    if (value != null) {
-                        reader.field(name, value);
-                    }
-                });
+        body.forEach((name, value) -> {
+            if (value != null) {
+                reader.field(name, value);
+            }
+        });
         if (reader.maxTokens != 0) {
             reader.request.maxTokens(reader.maxTokens);
         }
@@ -92,7 +99,11 @@ final class ChatBody {
         }
         if (!neutral.test(value)) {
             throw new BrantasException(
-                    "body." + name + " is " + Json.kind(value) + ", which is not supported: leave it out.");
+                    "body."
+                            + name
+                            + " is "
+                            + Json.kind(value)
+                            + ", which is not supported: leave it out.");
         }
     }
 
@@ -105,9 +116,11 @@ final class ChatBody {
     }
 
     private void stops(String what, Object value) {
-        List<@Nullable Object> stops = value instanceof String ? List.of(value) : Json.list(what, value);
+        List<@Nullable Object> stops =
+                value instanceof String ? List.of(value) : Json.list(what, value);
         if (stops.size() > MOST_STOPS) {
-            throw new BrantasException(what + " has " + stops.size() + " strings: use at most " + MOST_STOPS + ".");
+            throw new BrantasException(
+                    what + " has " + stops.size() + " strings: use at most " + MOST_STOPS + ".");
         }
         for (Object stop : stops) {
             request.stop(Json.string(what, stop));
@@ -120,9 +133,13 @@ final class ChatBody {
             String place = what + "[" + tools.size() + "]";
             if (!"function".equals(tool.get("type"))) {
                 throw new BrantasException(
-                        place + ".type is " + Json.kind(tool.get("type")) + ": only \"function\" is supported.");
+                        place
+                                + ".type is "
+                                + Json.kind(tool.get("type"))
+                                + ": only \"function\" is supported.");
             }
-            Map<String, @Nullable Object> function = Json.object(place + ".function", tool.get("function"));
+            Map<String, @Nullable Object> function =
+                    Json.object(place + ".function", tool.get("function"));
             Json.string(place + ".function.name", function.get("name"));
             tools.add(tool);
         }
@@ -151,7 +168,10 @@ final class ChatBody {
             case List<?> items -> items(what + ".content", items);
             case Object o ->
                     throw new BrantasException(
-                            what + ".content is " + Json.kind(o) + ": give a string or a list of items.");
+                            what
+                                    + ".content is "
+                                    + Json.kind(o)
+                                    + ": give a string or a list of items.");
         }
         if (message.get("tool_calls") != null) {
             List<@Nullable Object> calls = new ArrayList<>();
@@ -167,21 +187,28 @@ final class ChatBody {
         for (Map<String, @Nullable Object> item : Json.objects(what, items)) {
             if (!"text".equals(item.get("type"))) {
                 throw new BrantasException(
-                        what + " has an item of type " + Json.kind(item.get("type")) + ": only \"text\" is supported.");
+                        what
+                                + " has an item of type "
+                                + Json.kind(item.get("type"))
+                                + ": only \"text\" is supported.");
             }
             Json.string(what + ".text", item.get("text"));
         }
     }
 
-    private static Map<String, @Nullable Object> call(String what, Map<String, @Nullable Object> call) {
-        Map<String, @Nullable Object> function = Json.object(what + ".function", call.get("function"));
+    private static Map<String, @Nullable Object> call(
+            String what, Map<String, @Nullable Object> call) {
+        Map<String, @Nullable Object> function =
+                Json.object(what + ".function", call.get("function"));
         Json.string(what + ".function.name", function.get("name"));
         String place = what + ".function.arguments";
         Object arguments = function.get("arguments");
         if (arguments instanceof String text) {
             arguments = text.isBlank() ? new LinkedHashMap<>() : Json.read(place, text);
         }
-        function.put("arguments", arguments == null ? new LinkedHashMap<>() : Json.object(place, arguments));
+        function.put(
+                "arguments",
+                arguments == null ? new LinkedHashMap<>() : Json.object(place, arguments));
         call.put("function", function);
         return call;
     }

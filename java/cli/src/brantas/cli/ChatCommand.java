@@ -26,8 +26,8 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/// A conversation. On a terminal with line editing, history and pasting of several lines; in a pipe plain lines and no
-/// control sequences. Ctrl-C stops an answer, Ctrl-D leaves.
+/// A conversation. On a terminal with line editing, history and pasting of several lines; in a pipe
+/// plain lines and no control sequences. Ctrl-C stops an answer, Ctrl-D leaves.
 @Command(description = "Chats with a model.")
 final class ChatCommand implements Callable<Integer> {
     private static final String HELP =

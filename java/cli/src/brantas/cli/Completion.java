@@ -9,7 +9,8 @@ import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// Replies in the shape of the OpenAI chat API: the message, its tool calls, the completion around it.
+/// Replies in the shape of the OpenAI chat API: the message, its tool calls, the completion around
+/// it.
 final class Completion {
     private Completion() {}
 

@@ -16,7 +16,8 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/// Whether this machine can run models, and what to do where it cannot. Exit status 2 if something must be mended.
+/// Whether this machine can run models, and what to do where it cannot. Exit status 2 if something
+/// must be mended.
 @Command(description = "Checks this machine and this Java.")
 final class DoctorCommand implements Callable<Integer> {
     private static final long LITTLE_MEMORY = 2L << 30;
@@ -77,7 +78,8 @@ final class DoctorCommand implements Callable<Integer> {
         } catch (BrantasException e) {
             return new Finding("backend", "none", false, String.valueOf(e.getMessage()));
         } catch (LinkageError e) {
-            String remedy = "Start Java with --add-modules jdk.incubator.vector, as scripts/brantas does.";
+            String remedy =
+                    "Start Java with --add-modules jdk.incubator.vector, as scripts/brantas does.";
             return new Finding("backend", "none", false, remedy);
         }
     }
@@ -126,7 +128,13 @@ final class DoctorCommand implements Callable<Integer> {
                     f.value() instanceof Long n && f.name().endsWith("bytes")
                             ? String.format(Locale.ROOT, "%.1f GB", n * 1e-9)
                             : f.value().toString();
-            io.line(String.format(Locale.ROOT, "%-4s %-16s %s", f.fine() ? "ok" : "BAD", f.name(), value));
+            io.line(
+                    String.format(
+                            Locale.ROOT,
+                            "%-4s %-16s %s",
+                            f.fine() ? "ok" : "BAD",
+                            f.name(),
+                            value));
             if (!f.remedy().isEmpty()) {
                 io.line("     " + f.remedy());
             }

@@ -11,14 +11,18 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/// What a checkpoint is, how large it is and what running it takes on this machine. Reads headers only.
+/// What a checkpoint is, how large it is and what running it takes on this machine. Reads headers
+/// only.
 @Command(description = "Shows what a checkpoint is and what it needs.")
 final class InspectCommand implements Callable<Integer> {
     private final Streams io;
 
     @Mixin ModelOptions model = new ModelOptions();
 
-    @Option(names = "--size", paramLabel = "SIZE", description = "A known size such as 9B or 35B-A3B, without a checkpoint.")
+    @Option(
+            names = "--size",
+            paramLabel = "SIZE",
+            description = "A known size such as 9B or 35B-A3B, without a checkpoint.")
     @Nullable String size;
 
     @Option(names = "--json", description = "Prints one JSON object instead of a table.")
@@ -57,12 +61,11 @@ final class InspectCommand implements Callable<Integer> {
             return;
         }
         io.line(title);
-        rows.forEach(
-                (name, value) -> {
-                    boolean size = bytes || name.contains("bytes");
-                    String shown = value instanceof Number n ? number(n, size) : String.valueOf(value);
-                    io.line(String.format(Locale.ROOT, "  %-36s %s", name, shown));
-                });
+        rows.forEach((name, value) -> {
+            boolean size = bytes || name.contains("bytes");
+            String shown = value instanceof Number n ? number(n, size) : String.valueOf(value);
+            io.line(String.format(Locale.ROOT, "  %-36s %s", name, shown));
+        });
     }
 
     private static String number(Number n, boolean bytes) {

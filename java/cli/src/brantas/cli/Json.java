@@ -23,9 +23,9 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// JSON as plain values: ordered maps, lists, strings, `Long` or `BigInteger`, `Double`, `Boolean`, null. Reads strict
-/// UTF-8 with bounded depth; writes compact text in which a lone surrogate stays an escape, so that any string can go
-/// out as UTF-8.
+/// JSON as plain values: ordered maps, lists, strings, `Long` or `BigInteger`, `Double`, `Boolean`,
+/// null. Reads strict UTF-8 with bounded depth; writes compact text in which a lone surrogate stays
+/// an escape, so that any string can go out as UTF-8.
 final class Json {
     private static final int DEPTH = 500;
     private static final JsonFactory FACTORY =
@@ -58,7 +58,8 @@ final class Json {
         try {
             return text(file.toString(), Files.readAllBytes(file));
         } catch (IOException e) {
-            throw new BrantasException(file + " cannot be read: check that it exists and may be read.", e);
+            throw new BrantasException(
+                    file + " cannot be read: check that it exists and may be read.", e);
         } catch (OutOfMemoryError e) {
             throw new BrantasException(file + " does not fit into memory: give a smaller file.", e);
         }
@@ -72,13 +73,19 @@ final class Json {
             parser.nextToken();
             Object value = value(parser);
             if (parser.nextToken() != null) {
-                throw new BrantasException(what + " has something after its JSON value: remove it.");
+                throw new BrantasException(
+                        what + " has something after its JSON value: remove it.");
             }
             return value;
         } catch (JsonProcessingException e) {
-            String where = e.getLocation() == null ? "" : " (column " + e.getLocation().getColumnNr() + ")";
+            String where =
+                    e.getLocation() == null
+                            ? ""
+                            : " (column " + e.getLocation().getColumnNr() + ")";
             throw new BrantasException(
-                    Main.oneLine(what + " is not valid JSON: " + e.getOriginalMessage() + where + "."), e);
+                    Main.oneLine(
+                            what + " is not valid JSON: " + e.getOriginalMessage() + where + "."),
+                    e);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -178,7 +185,8 @@ final class Json {
     private static @Nullable Object value(JsonParser parser) throws IOException {
         JsonToken token = parser.currentToken();
         return switch (token) {
-            case null -> throw new com.fasterxml.jackson.core.JsonParseException(parser, "it is empty");
+            case null ->
+                    throw new com.fasterxml.jackson.core.JsonParseException(parser, "it is empty");
             case START_OBJECT -> {
                 Map<String, @Nullable Object> map = new LinkedHashMap<>();
                 while (parser.nextToken() != JsonToken.END_OBJECT) {

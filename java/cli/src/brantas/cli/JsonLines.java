@@ -12,8 +12,8 @@ import java.util.Map;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/// Lines of bytes, one JSON object each: the shape of every data door. A line has a largest length, so that a hostile
-/// stream cannot take all memory.
+/// Lines of bytes, one JSON object each: the shape of every data door. A line has a largest length,
+/// so that a hostile stream cannot take all memory.
 final class JsonLines implements AutoCloseable {
     /// Bytes in the longest line that is read.
     static final int LONGEST = 32 << 20;
@@ -33,11 +33,13 @@ final class JsonLines implements AutoCloseable {
             }
             return new JsonLines(Files.newInputStream(file));
         } catch (IOException e) {
-            throw new BrantasException(file + " cannot be read: check that it exists and may be read.", e);
+            throw new BrantasException(
+                    file + " cannot be read: check that it exists and may be read.", e);
         }
     }
 
-    /// The next line without its end, or null. A line that is too long comes cut to one byte more than [#LONGEST].
+    /// The next line without its end, or null. A line that is too long comes cut to one byte more
+    /// than [#LONGEST].
     byte @Nullable [] next() {
         ByteArrayOutputStream line = new ByteArrayOutputStream(256);
         complete = false;

@@ -18,8 +18,8 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/// The logits of given tokens at every position, as a safetensors file: what parity checks compare. The work is
-/// [LogitsRun]'s; here is only where the tokens come from.
+/// The logits of given tokens at every position, as a safetensors file: what parity checks compare.
+/// The work is [LogitsRun]'s; here is only where the tokens come from.
 @Command(description = "Writes logits at every position to a safetensors file.")
 final class LogitsCommand implements Callable<Integer> {
     private static final Pattern BETWEEN = Pattern.compile("[\\s,]+");
@@ -31,13 +31,23 @@ final class LogitsCommand implements Callable<Integer> {
     @ArgGroup(multiplicity = "1")
     Source source = new Source();
 
-    @Option(names = "--mode", paramLabel = "MODE", description = "With --messages: thinking, fast or default.")
+    @Option(
+            names = "--mode",
+            paramLabel = "MODE",
+            description = "With --messages: thinking, fast or default.")
     Mode mode = Mode.DEFAULT;
 
-    @Option(names = "--out", required = true, paramLabel = "FILE", description = "The safetensors file.")
+    @Option(
+            names = "--out",
+            required = true,
+            paramLabel = "FILE",
+            description = "The safetensors file.")
     Path out = Path.of("");
 
-    @Option(names = "--split", paramLabel = "LENGTHS", description = "Feeds pieces: 7,20 (the rest last) or 1* (one by one).")
+    @Option(
+            names = "--split",
+            paramLabel = "LENGTHS",
+            description = "Feeds pieces: 7,20 (the rest last) or 1* (one by one).")
     String split = "";
 
     @Option(names = "--taps", description = "Writes the residual stream after every layer too.")
@@ -45,16 +55,25 @@ final class LogitsCommand implements Callable<Integer> {
 
     /// Exactly one of these.
     static final class Source {
-        @Option(names = "--tokens", paramLabel = "IDS", description = "Token ids, separated by commas or blanks.")
+        @Option(
+                names = "--tokens",
+                paramLabel = "IDS",
+                description = "Token ids, separated by commas or blanks.")
         @Nullable String tokens;
 
-        @Option(names = "--tokens-file", paramLabel = "FILE", description = "Token ids, one sequence a line.")
+        @Option(
+                names = "--tokens-file",
+                paramLabel = "FILE",
+                description = "Token ids, one sequence a line.")
         @Nullable Path file;
 
         @Option(names = "--prompt", paramLabel = "TEXT", description = "Text, encoded as it is.")
         @Nullable String prompt;
 
-        @Option(names = "--messages", paramLabel = "FILE", description = "Messages as JSON, rendered by the template.")
+        @Option(
+                names = "--messages",
+                paramLabel = "FILE",
+                description = "Messages as JSON, rendered by the template.")
         @Nullable Path messages;
     }
 
@@ -88,7 +107,8 @@ final class LogitsCommand implements Callable<Integer> {
             arguments.put("enable_thinking", mode == Mode.THINKING);
         }
         arguments.putAll(conversation.arguments());
-        String prompt = text.template().render(conversation.messages(), conversation.tools(), arguments);
+        String prompt =
+                text.template().render(conversation.messages(), conversation.tools(), arguments);
         return List.of(text.encode(prompt, true));
     }
 
@@ -129,7 +149,11 @@ final class LogitsCommand implements Callable<Integer> {
         } catch (NumberFormatException e) {
             String shown = text.length() > 40 ? text.substring(0, 40) + "…" : text;
             throw new BrantasException(
-                    what + " has '" + shown + "': give whole numbers separated by commas or blanks.", e);
+                    what
+                            + " has '"
+                            + shown
+                            + "': give whole numbers separated by commas or blanks.",
+                    e);
         }
     }
 }

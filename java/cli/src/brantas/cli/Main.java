@@ -20,10 +20,12 @@ import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 
-/// The command line: finds the command, runs it, and turns every failure into one line on standard error and an exit
-/// status. Only the command that is asked for is built, because picocli reads annotations by reflection.
+/// The command line: finds the command, runs it, and turns every failure into one line on standard
+/// error and an exit status. Only the command that is asked for is built, because picocli reads
+/// annotations by reflection.
 ///
-/// Exit status: 0 done; 2 the caller can mend it (arguments, files, values); 70 a defect of this program.
+/// Exit status: 0 done; 2 the caller can mend it (arguments, files, values); 70 a defect of this
+/// program.
 public final class Main {
     static final int WRONG = 2;
     static final int DEFECT = 70;
@@ -90,7 +92,11 @@ public final class Main {
         Function<Streams, Callable<Integer>> maker = COMMANDS.get(name);
         if (maker == null) {
             throw new BrantasException(
-                    "There is no command '" + name + "': use one of " + String.join(", ", COMMANDS.keySet()) + ".");
+                    "There is no command '"
+                            + name
+                            + "': use one of "
+                            + String.join(", ", COMMANDS.keySet())
+                            + ".");
         }
         Callable<Integer> command = maker.apply(io);
         CommandLine line = line(name, command);
@@ -124,13 +130,13 @@ public final class Main {
     private static void overview(Streams io) {
         io.line("Usage: brantas COMMAND [OPTION...]");
         io.line("Runs models of the Qwen3.5 family. Commands:");
-        COMMANDS.forEach(
-                (name, maker) -> {
-                    CommandSpec spec = CommandSpec.forAnnotatedObject(maker.apply(io));
-                    String about = String.join(" ", spec.usageMessage().description());
-                    io.line(String.format("  %-11s %s", name, about));
-                });
-        io.line("'brantas COMMAND --help' shows the options of one. --debug shows where a failure happened.");
+        COMMANDS.forEach((name, maker) -> {
+            CommandSpec spec = CommandSpec.forAnnotatedObject(maker.apply(io));
+            String about = String.join(" ", spec.usageMessage().description());
+            io.line(String.format("  %-11s %s", name, about));
+        });
+        io.line(
+                "'brantas COMMAND --help' shows the options of one. --debug shows where a failure happened.");
     }
 
     private static String version() {
@@ -144,7 +150,8 @@ public final class Main {
         return options.removeIf("--debug"::equals);
     }
 
-    private static int failed(Streams io, int status, String message, @Nullable Throwable cause, boolean debug) {
+    private static int failed(
+            Streams io, int status, String message, @Nullable Throwable cause, boolean debug) {
         io.out().flush();
         io.note(message);
         if (debug && cause != null) {

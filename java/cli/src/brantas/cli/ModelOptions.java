@@ -12,25 +12,37 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/// Which model and how it is opened: the options that every command with a model shares. Without `--model` it is the
-/// bundled demo model.
+/// Which model and how it is opened: the options that every command with a model shares. Without
+/// `--model` it is the bundled demo model.
 final class ModelOptions {
     /// Loading less than this is over before a bar could be read.
     private static final long WORTH_A_BAR = 1L << 30;
 
-    @Option(names = "--model", paramLabel = "DIR", description = "Folder of a checkpoint; default: the bundled demo model.")
+    @Option(
+            names = "--model",
+            paramLabel = "DIR",
+            description = "Folder of a checkpoint; default: the bundled demo model.")
     @Nullable Path model;
 
-    @Option(names = "--backend", paramLabel = "NAME", description = "auto, simd or plain; default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--backend",
+            paramLabel = "NAME",
+            description = "auto, simd or plain; default: ${DEFAULT-VALUE}.")
     String backend = "auto";
 
     @Option(names = "--threads", paramLabel = "N", description = "CPU threads; default: all cores.")
     int threads;
 
-    @Option(names = "--load", paramLabel = "HOW", description = "map or read the weights; default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--load",
+            paramLabel = "HOW",
+            description = "map or read the weights; default: ${DEFAULT-VALUE}.")
     Load load = Load.map;
 
-    @Option(names = "--context", paramLabel = "N", description = "Positions that all running sequences share; default: what fits.")
+    @Option(
+            names = "--context",
+            paramLabel = "N",
+            description = "Positions that all running sequences share; default: what fits.")
     long context;
 
     /// Lower case because people type them.
@@ -44,15 +56,16 @@ final class ModelOptions {
         if (model != null) {
             return model;
         }
-        return demo().orElseThrow(
-                        () ->
-                                new BrantasException(
-                                        "There is no bundled demo model here: name a checkpoint's folder with --model."));
+        return demo().orElseThrow(() ->
+                new BrantasException(
+                        "There is no bundled demo model here: name a checkpoint's folder with --model."));
     }
 
     /// The bundled model, where there is one.
     static Optional<Path> demo() {
-        return Machine.home().map(home -> home.resolve("java/cli/demo-model")).filter(Files::isDirectory);
+        return Machine.home()
+                .map(home -> home.resolve("java/cli/demo-model"))
+                .filter(Files::isDirectory);
     }
 
     /// What the model is called in results.

@@ -13,7 +13,8 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/// The prompt that a chat template makes of messages, without a model; and the template engine by itself.
+/// The prompt that a chat template makes of messages, without a model; and the template engine by
+/// itself.
 @Command(description = "Renders the chat template.")
 final class RenderCommand implements Callable<Integer> {
     private final Streams io;
@@ -21,15 +22,22 @@ final class RenderCommand implements Callable<Integer> {
 
     @Mixin ModelOptions model = new ModelOptions();
 
-    @Option(names = "--template", paramLabel = "FILE", description = "A template file instead of the model's own.")
+    @Option(
+            names = "--template",
+            paramLabel = "FILE",
+            description = "A template file instead of the model's own.")
     @Nullable Path template;
 
     @Option(
             names = "--jsonl",
-            description = "Answers lines {\"messages\", ...} or {\"source\", \"context\"} of standard input.")
+            description =
+                    "Answers lines {\"messages\", ...} or {\"source\", \"context\"} of standard input.")
     boolean jsonl;
 
-    @Option(names = "--messages", paramLabel = "FILE", description = "Messages as JSON; prints the prompt.")
+    @Option(
+            names = "--messages",
+            paramLabel = "FILE",
+            description = "Messages as JSON; prints the prompt.")
     @Nullable Path messages;
 
     RenderCommand(Streams io) {
@@ -39,13 +47,17 @@ final class RenderCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         if (jsonl == (messages != null)) {
-            throw new BrantasException("There is nothing to render: give either --jsonl or --messages FILE.");
+            throw new BrantasException(
+                    "There is nothing to render: give either --jsonl or --messages FILE.");
         }
         if (messages != null) {
             Conversation conversation = Conversation.read(messages);
             String prompt =
                     template()
-                            .render(conversation.messages(), conversation.tools(), conversation.arguments());
+                            .render(
+                                    conversation.messages(),
+                                    conversation.tools(),
+                                    conversation.arguments());
             io.print(prompt);
             return 0;
         }
@@ -59,7 +71,10 @@ final class RenderCommand implements Callable<Integer> {
     private PromptTemplate template() {
         PromptTemplate known = opened;
         if (known == null) {
-            known = template != null ? PromptTemplate.of(template) : ModelText.open(model.folder()).template();
+            known =
+                    template != null
+                            ? PromptTemplate.of(template)
+                            : ModelText.open(model.folder()).template();
             opened = known;
         }
         return known;
@@ -79,7 +94,11 @@ final class RenderCommand implements Callable<Integer> {
                         prompt != null && Json.bool("add_generation_prompt", prompt),
                         continued(line.get("continue_final_message")));
         return template()
-                .render(conversation.messages(), conversation.tools(), conversation.arguments(), ending);
+                .render(
+                        conversation.messages(),
+                        conversation.tools(),
+                        conversation.arguments(),
+                        ending);
     }
 
     private static @Nullable String continued(@Nullable Object value) {

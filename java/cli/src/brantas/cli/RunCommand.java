@@ -17,8 +17,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/// One prompt, one answer. On a terminal the answer streams with its reasoning dim; in a pipe it is the answer and tool
-/// calls only, unless the reasoning is asked for.
+/// One prompt, one answer. On a terminal the answer streams with its reasoning dim; in a pipe it is
+/// the answer and tool calls only, unless the reasoning is asked for.
 @Command(description = "Answers one prompt.")
 final class RunCommand implements Callable<Integer> {
     private final Streams io;
@@ -35,7 +35,10 @@ final class RunCommand implements Callable<Integer> {
     @Option(names = "--show-reasoning", description = "Prints the reasoning in a pipe too.")
     boolean showReasoning;
 
-    @Parameters(arity = "0..1", paramLabel = "PROMPT", description = "The prompt; - reads standard input.")
+    @Parameters(
+            arity = "0..1",
+            paramLabel = "PROMPT",
+            description = "The prompt; - reads standard input.")
     @Nullable String prompt;
 
     RunCommand(Streams io) {
@@ -63,7 +66,8 @@ final class RunCommand implements Callable<Integer> {
     private Request request(String text) {
         if (raw) {
             if (sampling.system != null) {
-                throw new BrantasException("--system has no place in a --raw prompt: write it into the prompt.");
+                throw new BrantasException(
+                        "--system has no place in a --raw prompt: write it into the prompt.");
             }
             return sampling.apply(Request.raw(text));
         }
@@ -76,7 +80,8 @@ final class RunCommand implements Callable<Integer> {
 
     private static String prompt(@Nullable String given, Streams io) {
         if (given == null) {
-            throw new BrantasException("There is no prompt: give one, or - to read it from standard input.");
+            throw new BrantasException(
+                    "There is no prompt: give one, or - to read it from standard input.");
         }
         if (!given.equals("-")) {
             return given;
@@ -85,7 +90,9 @@ final class RunCommand implements Callable<Integer> {
             byte[] bytes = io.in().readNBytes(JsonLines.LONGEST + 1);
             if (bytes.length > JsonLines.LONGEST) {
                 throw new BrantasException(
-                        "Standard input has more than " + JsonLines.LONGEST + " bytes: give a shorter prompt.");
+                        "Standard input has more than "
+                                + JsonLines.LONGEST
+                                + " bytes: give a shorter prompt.");
             }
             return Json.text("Standard input", bytes);
         } catch (IOException e) {
@@ -114,7 +121,8 @@ final class RunCommand implements Callable<Integer> {
         return result;
     }
 
-    /// Prints an answer as it comes: calls as the model writes them, reasoning dim or between its tags.
+    /// Prints an answer as it comes: calls as the model writes them, reasoning dim or between its
+    /// tags.
     static final class AnswerPrinter {
         private final Streams io;
         private final boolean reasoning;
@@ -174,12 +182,11 @@ final class RunCommand implements Callable<Integer> {
         private static String written(Piece.Call call) {
             StringBuilder text = new StringBuilder("<tool_call>\n<function=" + call.name() + ">\n");
             call.arguments()
-                    .forEach(
-                            (name, value) -> {
-                                String shown = value instanceof String s ? s : Json.write(value);
-                                text.append("<parameter=").append(name).append(">\n").append(shown);
-                                text.append("\n</parameter>\n");
-                            });
+                    .forEach((name, value) -> {
+                        String shown = value instanceof String s ? s : Json.write(value);
+                        text.append("<parameter=").append(name).append(">\n").append(shown);
+                        text.append("\n</parameter>\n");
+                    });
             return text.append("</function>\n</tool_call>").toString();
         }
     }

@@ -7,8 +7,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/// How an answer is drawn: the options of `run` and `chat`. What is not given comes from the checkpoint's
-/// `generation_config.json`.
+/// How an answer is drawn: the options of `run` and `chat`. What is not given comes from the
+/// checkpoint's `generation_config.json`.
 final class SamplingOptions {
     @Option(names = "--mode", paramLabel = "MODE", description = "thinking, fast or default.")
     Mode mode = Mode.DEFAULT;
@@ -28,7 +28,10 @@ final class SamplingOptions {
     @Option(names = "--top-k", paramLabel = "K", description = "Candidates kept; 0 is off.")
     @Nullable Integer topK;
 
-    @Option(names = "--min-p", paramLabel = "P", description = "Least relative probability; 0 is off.")
+    @Option(
+            names = "--min-p",
+            paramLabel = "P",
+            description = "Least relative probability; 0 is off.")
     @Nullable Double minP;
 
     @Option(names = "--presence-penalty", paramLabel = "X", description = "-2 to 2; 0 is off.")

@@ -5,8 +5,9 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 
-/// The three standard streams of a command and which of them are terminals. Commands use these and never the ones of
-/// `System`, so that tests can drive them. Text is UTF-8 whatever the locale says.
+/// The three standard streams of a command and which of them are terminals. Commands use these and
+/// never the ones of `System`, so that tests can drive them. Text is UTF-8 whatever the locale
+/// says.
 ///
 /// @param in standard input
 /// @param out standard output
@@ -35,7 +36,8 @@ record Streams(InputStream in, PrintStream out, PrintStream err, String terminal
         return terminals.contains("e");
     }
 
-    /// Prints part of a text at once; on a terminal without control sequences of the model's making.
+    /// Prints part of a text at once; on a terminal without control sequences of the model's
+    /// making.
     void print(String text) {
         out.print(shown() ? text.replace('\u001b', '\u241b') : text);
         out.flush();
@@ -51,7 +53,8 @@ record Streams(InputStream in, PrintStream out, PrintStream err, String terminal
         }
     }
 
-    /// Prints one line of data and flushes it, so that a program on the other side of a pipe need not wait.
+    /// Prints one line of data and flushes it, so that a program on the other side of a pipe need
+    /// not wait.
     void line(String text) {
         out.print(text + "\n");
         out.flush();

@@ -26,7 +26,9 @@ final class TokensCommand {
 
         @Mixin ModelOptions model = new ModelOptions();
 
-        @Option(names = "--jsonl", description = "Answers lines {\"text\", \"control\"} of standard input.")
+        @Option(
+                names = "--jsonl",
+                description = "Answers lines {\"text\", \"control\"} of standard input.")
         boolean jsonl;
 
         @Option(names = "--no-control", description = "Control strings are plain text.")
@@ -66,7 +68,9 @@ final class TokensCommand {
 
         @Mixin ModelOptions model = new ModelOptions();
 
-        @Option(names = "--jsonl", description = "Answers lines {\"ids\", \"skip_special\"} of standard input.")
+        @Option(
+                names = "--jsonl",
+                description = "Answers lines {\"ids\", \"skip_special\"} of standard input.")
         boolean jsonl;
 
         @Option(names = "--stream", description = "With --jsonl: what each id makes printable.")
@@ -130,7 +134,9 @@ final class TokensCommand {
             throw new BrantasException(
                     jsonl
                             ? "--jsonl reads standard input: leave the argument out."
-                            : "There is nothing to do: give " + what + ", or --jsonl to read standard input.");
+                            : "There is nothing to do: give "
+                                    + what
+                                    + ", or --jsonl to read standard input.");
         }
     }
 }
