@@ -5,6 +5,7 @@ import brantas.engine.EngineLimits;
 import brantas.engine.Generation;
 import brantas.engine.GenerationRequest;
 import brantas.engine.MemoryPlan;
+import brantas.op.Backend;
 import brantas.settings.BrantasException;
 import brantas.settings.Sampling;
 import brantas.text.OutputParser;
@@ -114,6 +115,15 @@ public final class Brantas implements AutoCloseable {
     /// The backend in use, for people: `simd`, and what it runs on.
     public String backend() {
         return loaded.backend().name() + " (" + loaded.backend().description() + ")";
+    }
+
+    /// The backend that such options would give, for people; opens no model.
+    ///
+    /// @throws BrantasException if there is none
+    public static String backend(Options options) {
+        try (Backend backend = Backends.open(options)) {
+            return backend.name() + " (" + backend.description() + ")";
+        }
     }
 
     /// Positions that all running sequences share.

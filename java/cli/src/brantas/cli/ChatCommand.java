@@ -101,12 +101,7 @@ final class ChatCommand implements Callable<Integer> {
     private void answer(Session session, String line) {
         try (TokenStream stream = session.send(line)) {
             running.set(stream);
-            RunCommand.AnswerPrinter printer =
-                    new RunCommand.AnswerPrinter(io, io.shown() || showReasoning);
-            while (stream.hasNext() && !io.out().checkError()) {
-                printer.print(stream.next());
-            }
-            printer.end();
+            new RunCommand.AnswerPrinter(io, io.shown() || showReasoning).print(stream);
             if (io.interactive()) {
                 Usage usage = stream.usage();
                 io.dim(
@@ -201,7 +196,6 @@ final class ChatCommand implements Callable<Integer> {
                     return Optional.of(reader.readLine("> "));
                 } catch (UserInterruptException e) {
                     // Ctrl-C while typing throws the line away.
-                    continue;
                 } catch (EndOfFileException e) {
                     return Optional.empty();
                 }

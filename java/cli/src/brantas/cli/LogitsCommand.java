@@ -98,18 +98,21 @@ final class LogitsCommand implements Callable<Integer> {
             return file(source.file);
         }
         ModelText text = ModelText.open(model.folder());
-        if (source.prompt != null) {
-            return List.of(text.encode(source.prompt, true));
-        }
-        Conversation conversation = Conversation.read(source.messages);
+        String prompt =
+                source.messages != null
+                        ? rendered(text, source.messages)
+                        : String.valueOf(source.prompt);
+        return List.of(text.encode(prompt, true));
+    }
+
+    private String rendered(ModelText text, Path messages) {
+        Conversation conversation = Conversation.read(messages);
         Map<String, @Nullable Object> arguments = new LinkedHashMap<>();
         if (mode != Mode.DEFAULT) {
             arguments.put("enable_thinking", mode == Mode.THINKING);
         }
         arguments.putAll(conversation.arguments());
-        String prompt =
-                text.template().render(conversation.messages(), conversation.tools(), arguments);
-        return List.of(text.encode(prompt, true));
+        return text.template().render(conversation.messages(), conversation.tools(), arguments);
     }
 
     /// Blank lines do not count as sequences.

@@ -89,16 +89,13 @@ final class RenderCommand implements Callable<Integer> {
         }
         Conversation conversation = Conversation.of("", line);
         Object prompt = line.get("add_generation_prompt");
-        PromptTemplate.Ending ending =
-                new PromptTemplate.Ending(
-                        prompt != null && Json.bool("add_generation_prompt", prompt),
-                        continued(line.get("continue_final_message")));
         return template()
                 .render(
                         conversation.messages(),
                         conversation.tools(),
                         conversation.arguments(),
-                        ending);
+                        prompt != null && Json.bool("add_generation_prompt", prompt),
+                        continued(line.get("continue_final_message")));
     }
 
     private static @Nullable String continued(@Nullable Object value) {

@@ -54,10 +54,7 @@ final class RunCommand implements Callable<Integer> {
                 io.line(Json.write(result(stream.reply(), open)));
             } else {
                 AnswerPrinter printer = new AnswerPrinter(io, io.shown() || showReasoning);
-                while (stream.hasNext() && !io.out().checkError()) {
-                    printer.print(stream.next());
-                }
-                printer.end();
+                printer.print(stream);
             }
         }
         return 0;
@@ -134,7 +131,21 @@ final class RunCommand implements Callable<Integer> {
             this.reasoning = reasoning;
         }
 
-        void print(Piece piece) {
+        /// Prints all of an answer, unless nobody reads any more.
+        void print(TokenStream stream) {
+            for (Piece piece : stream) {
+                print(piece);
+                if (io.out().checkError()) {
+                    stream.close();
+                }
+            }
+            stopThinking();
+            if (!last.endsWith("\n")) {
+                io.print("\n");
+            }
+        }
+
+        private void print(Piece piece) {
             switch (piece) {
                 case Piece.Reasoning r -> {
                     if (reasoning) {
@@ -143,14 +154,6 @@ final class RunCommand implements Callable<Integer> {
                 }
                 case Piece.Content c -> say(c.text());
                 case Piece.Call c -> say((last.endsWith("\n") ? "" : "\n") + written(c));
-            }
-        }
-
-        /// Ends the line.
-        void end() {
-            stopThinking();
-            if (!last.endsWith("\n")) {
-                io.print("\n");
             }
         }
 

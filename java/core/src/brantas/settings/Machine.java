@@ -1,7 +1,9 @@
 package brantas.settings;
 
+import java.io.FileDescriptor;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.lang.reflect.Constructor;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -51,6 +53,30 @@ public final class Machine {
     /// Where a launcher says the installation is; its bundled model is below.
     public static Optional<Path> home() {
         return Optional.ofNullable(System.getProperty("brantas.home")).map(Path::of);
+    }
+
+    /// Which standard streams a launcher found to be terminals: letters `i`, `o`, `e`; none without
+    /// a launcher.
+    public static String terminals() {
+        return System.getProperty("brantas.terminals", "");
+    }
+
+    /// Where errors go. A launcher may hand standard error over under another number, because Java
+    /// itself writes a warning about the incubating vector module to number 2 before any class of
+    /// ours runs.
+    public static FileDescriptor errorDescriptor() {
+        String number = System.getProperty("brantas.stderr");
+        if (number == null) {
+            return FileDescriptor.err;
+        }
+        try {
+            Constructor<FileDescriptor> numbered =
+                    FileDescriptor.class.getDeclaredConstructor(int.class);
+            numbered.setAccessible(true);
+            return numbered.newInstance(Integer.parseInt(number));
+        } catch (ReflectiveOperationException | RuntimeException e) {
+            return FileDescriptor.err;
+        }
     }
 
     /// Refuses a Java that cannot be trusted with this work.
