@@ -2,10 +2,10 @@ package brantas;
 
 import brantas.format.GenerationConfig;
 import brantas.format.ModelConfig;
-import brantas.format.TokenizerFile;
 import brantas.settings.BrantasException;
-import brantas.text.Detokenizer;
-import brantas.text.Tokenizer;
+import brantas.token.Detokenizer;
+import brantas.token.Tokenizer;
+import brantas.vocabulary.TokenizerFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

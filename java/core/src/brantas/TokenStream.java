@@ -2,9 +2,9 @@ package brantas;
 
 import brantas.engine.FinishReason;
 import brantas.engine.Generation;
-import brantas.text.Detokenizer;
 import brantas.text.OutputParser;
 import brantas.text.StopMatcher;
+import brantas.token.Detokenizer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Iterator;

@@ -107,7 +107,14 @@ class LayersTest {
     @Test
     void textKnowsNoModel() {
         only("brantas.jinja", "brantas.jinja");
-        only("brantas.text", "brantas.text", "brantas.jinja", "brantas.format");
+        only("brantas.vocabulary", "brantas.vocabulary", "com.fasterxml.jackson..");
+        only("brantas.token", "brantas.token", "brantas.vocabulary");
+        only("brantas.text", "brantas.text", "brantas.jinja");
+    }
+
+    @Test
+    void formatsKnowFilesOnly() {
+        only("brantas.format", "brantas.format", "com.fasterxml.jackson..");
     }
 
     @Test
@@ -128,6 +135,8 @@ class LayersTest {
                         "brantas.sample..",
                         "brantas.engine..",
                         "brantas.text..",
+                        "brantas.token..",
+                        "brantas.vocabulary..",
                         "brantas.jinja..")
                 .check(CLASSES);
     }
@@ -143,7 +152,7 @@ class LayersTest {
                 .check(CLASSES);
         noClasses()
                 .that()
-                .resideOutsideOfPackages("brantas.format", "brantas.cli")
+                .resideOutsideOfPackages("brantas.format", "brantas.vocabulary", "brantas.cli")
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("com.fasterxml..")

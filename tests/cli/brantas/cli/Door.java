@@ -34,9 +34,7 @@ record Door(int status, String out, String err) {
                         Streams.utf8(out),
                         Streams.utf8(err));
         return new Door(
-                status,
-                out.toString(StandardCharsets.UTF_8),
-                err.toString(StandardCharsets.UTF_8));
+                status, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
     }
 
     /// Asserts that all went well and nothing was said about it.

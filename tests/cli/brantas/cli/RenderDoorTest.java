@@ -20,11 +20,10 @@ class RenderDoorTest {
                 Door.cases(Door.golden("template/cases.json")).stream()
                         .collect(Collectors.groupingBy(c -> String.valueOf(c.get("template"))));
         assertThat(byTemplate).hasSize(5);
-        byTemplate.forEach(
-                (name, cases) -> {
-                    String file = Door.golden("template/" + name + ".jinja").toString();
-                    compare(cases, "render", "--template", file, "--jsonl");
-                });
+        byTemplate.forEach((name, cases) -> {
+            String file = Door.golden("template/" + name + ".jinja").toString();
+            compare(cases, "render", "--template", file, "--jsonl");
+        });
     }
 
     @Test
@@ -56,8 +55,7 @@ class RenderDoorTest {
 
     @Test
     void messagesOfAFile() {
-        Path file =
-                Door.write(folder, "m.json", "[{\"role\": \"user\", \"content\": \"Hello\"}]");
+        Path file = Door.write(folder, "m.json", "[{\"role\": \"user\", \"content\": \"Hello\"}]");
         String prompt = Door.run("render", "--messages", file.toString()).fine().out();
         assertThat(prompt).contains("user\nHello<|im_end|>").contains("<|im_start|>assistant");
     }
@@ -84,8 +82,7 @@ class RenderDoorTest {
                 Door.feed(input, "render", "--jsonl").fine().objects();
         assertThat(answers).hasSize(11);
         assertThat(answers.get(0)).containsEntry("text", "\ud800");
-        assertThat(answers.subList(1, 11))
-                .allSatisfy(a -> assertThat(a).containsOnlyKeys("error"));
+        assertThat(answers.subList(1, 11)).allSatisfy(a -> assertThat(a).containsOnlyKeys("error"));
         assertThat(answers.toString()).doesNotContain("internal error");
     }
 }

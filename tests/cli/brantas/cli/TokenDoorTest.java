@@ -123,13 +123,13 @@ class TokenDoorTest {
                 {"text": "c"} {}
                 {"text": null}
                 {"text": "z", "control": 1}
-                {"text": "a"}""";
+                {"text": "a"}\
+                """;
         Door door = Door.feed(input, "tokenize", "--jsonl").fine();
         List<Map<String, @Nullable Object>> answers = door.objects();
         assertThat(answers).hasSize(10);
         assertThat(answers.stream().map(a -> a.containsKey("ids")))
-                .containsExactly(
-                        true, false, false, true, false, false, false, false, false, true);
+                .containsExactly(true, false, false, true, false, false, false, false, false, true);
         assertThat(answers.get(1).get("error")).asString().contains("text", "5");
         assertThat(door.err()).isEmpty();
     }
@@ -156,8 +156,7 @@ class TokenDoorTest {
         List<Map<String, @Nullable Object>> answers =
                 Door.feed(input, "detokenize", "--jsonl").fine().objects();
         assertThat(answers).hasSize(6);
-        assertThat(answers.subList(0, 5))
-                .allSatisfy(a -> assertThat(a).containsOnlyKeys("error"));
+        assertThat(answers.subList(0, 5)).allSatisfy(a -> assertThat(a).containsOnlyKeys("error"));
         assertThat(answers.get(5)).containsEntry("text", "");
     }
 }

@@ -82,32 +82,29 @@ final class Attention {
 
     static void attend(
             HostBuffer dst, HostBuffer q, HostBuffer projected, Cache cache, StepBatch batch) {
+        Operands operands = new Operands(dst, q, projected, cache, batch);
         for (int n = 0; n < batch.sequences(); n++) {
             int sequence = n;
             int heads = cache.shape.heads();
             IntStream.range(0, batch.rowCount(n) * heads)
                     .parallel()
-                    .forEach(i ->
-                            query(dst, q, projected, cache, batch, sequence, i / heads, i % heads));
+                    .forEach(i -> query(operands, sequence, i / heads, i % heads));
         }
     }
 
-    private static void query(
-            HostBuffer dst,
-            HostBuffer q,
-            HostBuffer projected,
-            Cache cache,
-            StepBatch batch,
-            int n,
-            int t,
-            int h) {
+    private record Operands(
+            HostBuffer dst, HostBuffer q, HostBuffer projected, Cache cache, StepBatch batch) {}
+
+    private static void query(Operands op, int n, int t, int h) {
+        Cache cache = op.cache();
+        StepBatch batch = op.batch();
         AttentionShape s = cache.shape;
         int row = batch.rowStart(n) + t;
         int length = batch.past(n) + t + 1;
         int group = h / s.group();
         double[] query = new double[s.headDim()];
         for (int i = 0; i < query.length; i++) {
-            query[i] = q.get(row, h * s.headDim() + i) / Math.sqrt(s.headDim());
+            query[i] = op.q().get(row, h * s.headDim() + i) / Math.sqrt(s.headDim());
         }
         double[] line = new double[s.headDim()];
         double[] p = new double[length];
@@ -128,8 +125,8 @@ final class Attention {
             }
         }
         for (int i = 0; i < o.length; i++) {
-            double gate = Scalar.sigmoid(projected.get(row, s.gate(h) + i));
-            dst.set(row, h * s.headDim() + i, o[i] / sum * gate);
+            double gate = Scalar.sigmoid(op.projected().get(row, s.gate(h) + i));
+            op.dst().set(row, h * s.headDim() + i, o[i] / sum * gate);
         }
     }
 

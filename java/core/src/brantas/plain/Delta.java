@@ -47,68 +47,74 @@ final class Delta {
             Gates gates,
             State state,
             StepBatch batch) {
+        Operands operands = new Operands(dst, convolved, projected, gates, state, batch);
         int heads = state.shape.valueHeads();
         IntStream.range(0, batch.sequences() * heads)
                 .parallel()
-                .forEach(i ->
-                        head(dst, convolved, projected, gates, state, batch, i / heads, i % heads));
+                .forEach(i -> head(operands, i / heads, i % heads));
     }
 
-    private static void head(
+    private record Operands(
             HostBuffer dst,
             HostBuffer convolved,
             HostBuffer projected,
             Gates gates,
             State state,
-            StepBatch batch,
-            int sequence,
-            int h) {
+            StepBatch batch) {}
+
+    private static void head(Operands op, int sequence, int h) {
+        State state = op.state();
+        StepBatch batch = op.batch();
         DeltaShape shape = state.shape;
         int keyFrom = h / shape.group() * shape.keyDim();
         int valueFrom = 2 * shape.keyWidth() + h * shape.valueDim();
         double[][] s = state.load(batch.slot(sequence), h);
         for (int t = 0; t < batch.rowCount(sequence); t++) {
             int row = batch.rowStart(sequence) + t;
-            double[] q = unit(convolved, row, keyFrom, shape.keyDim());
-            double[] k = unit(convolved, row, shape.keyWidth() + keyFrom, shape.keyDim());
-            double beta = Scalar.sigmoid(projected.get(row, shape.b() + h));
-            double decay = Math.exp(gates.log(h, projected.get(row, shape.a() + h)));
-            step(s, k, decay, beta, convolved, row, valueFrom);
+            double[] q = unit(op.convolved(), row, keyFrom, shape.keyDim());
+            double[] k = unit(op.convolved(), row, shape.keyWidth() + keyFrom, shape.keyDim());
+            double beta = Scalar.sigmoid(op.projected().get(row, shape.b() + h));
+            double decay = Math.exp(op.gates().log(h, op.projected().get(row, shape.a() + h)));
+            double[] v = values(op.convolved(), row, valueFrom, shape.valueDim());
+            step(s, k, v, decay, beta);
             double scale = 1 / Math.sqrt(shape.keyDim());
             for (int j = 0; j < shape.valueDim(); j++) {
                 double o = 0;
                 for (int i = 0; i < shape.keyDim(); i++) {
                     o += s[i][j] * q[i] * scale;
                 }
-                dst.set(row, h * shape.valueDim() + j, o);
+                op.dst().set(row, h * shape.valueDim() + j, o);
             }
         }
         state.store(batch.slot(sequence), h, s);
     }
 
     /// Decay, predict, write: `S ← αS + k (β(v − αSᵀk))ᵀ`.
-    private static void step(
-            double[][] s, double[] k, double decay, double beta, HostBuffer v, int row, int from) {
+    private static void step(double[][] s, double[] k, double[] v, double decay, double beta) {
         for (int j = 0; j < s[0].length; j++) {
             double predicted = 0;
             for (int i = 0; i < k.length; i++) {
                 s[i][j] *= decay;
                 predicted += s[i][j] * k[i];
             }
-            double u = beta * (v.get(row, from + j) - predicted);
+            double u = beta * (v[j] - predicted);
             for (int i = 0; i < k.length; i++) {
                 s[i][j] += k[i] * u;
             }
         }
     }
 
-    private static double[] unit(HostBuffer x, int row, int from, int n) {
+    private static double[] values(HostBuffer x, int row, int from, int n) {
         double[] v = new double[n];
-        double sum = 0;
         for (int i = 0; i < n; i++) {
             v[i] = x.get(row, from + i);
-            sum += v[i] * v[i];
         }
+        return v;
+    }
+
+    private static double[] unit(HostBuffer x, int row, int from, int n) {
+        double[] v = values(x, row, from, n);
+        double sum = Linear.dot(v, v);
         double scale = 1 / Math.sqrt(sum + DeltaShape.L2_EPS);
         for (int i = 0; i < n; i++) {
             v[i] *= scale;

@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.token;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.vocabulary;
+
+import org.jspecify.annotations.NullMarked;
