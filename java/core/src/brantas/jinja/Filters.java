@@ -73,6 +73,14 @@ final class Filters {
         return text;
     }
 
+    /// The value as text for filters that take nothing else.
+    private static String strict(Budget budget, String filter, @Nullable Object value) {
+        if (Value.textOrNull(value) == null && !(value instanceof Value.Undefined)) {
+            throw new Fault("the filter '" + filter + "' needs a string, not " + Value.type(value));
+        }
+        return soft(budget, value);
+    }
+
     /// Escapes for HTML.
     static String escape(Budget budget, String text) {
         StringBuilder out = new StringBuilder(text.length());
@@ -314,7 +322,7 @@ final class Filters {
         boolean first = args.flag(1, "first", false);
         boolean blank = args.flag(2, "blank", false);
         List<String> lines = new ArrayList<>();
-        String text = soft(budget, value);
+        String text = strict(budget, "indent", value);
         int from = 0;
         for (int end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
             budget.step();
@@ -336,7 +344,7 @@ final class Filters {
 
     private static String truncate(Budget budget, @Nullable Object value, Arguments args) {
         args.expect("truncate", 0, "length", "killwords", "end", "leeway");
-        String text = soft(budget, value);
+        String text = strict(budget, "truncate", value);
         int length = args.integer(0, "length", 255);
         String end = args.text(2, "end", "...");
         int size = text.codePointCount(0, text.length());

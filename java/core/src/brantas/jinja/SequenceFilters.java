@@ -327,6 +327,11 @@ final class SequenceFilters {
 
     // ---- filters by filter or test ----
 
+    /// What `map` and the selecting filters walk: anything false counts as empty, numbers included.
+    private static List<@Nullable Object> walked(Budget budget, @Nullable Object value) {
+        return Value.truth(value) ? elements(budget, value) : List.of();
+    }
+
     private static Value.Lazy map(Budget budget, @Nullable Object value, Arguments args) {
         List<@Nullable Object> results = new ArrayList<>();
         if (args.size() == 0 && args.named().containsKey("attribute")) {
@@ -338,7 +343,7 @@ final class SequenceFilters {
                             args.get(0, "attribute"),
                             absent == null ? Attributes.NONE : absent,
                             false);
-            elements(budget, value).forEach(item -> results.add(view.of(item)));
+            walked(budget, value).forEach(item -> results.add(view.of(item)));
             return new Value.Lazy(results);
         }
         String name = args.size() == 0 ? null : Value.textOrNull(args.positional().getFirst());
@@ -347,7 +352,7 @@ final class SequenceFilters {
             throw new Fault("map needs the name of a filter or an attribute");
         }
         budget.enterCall();
-        for (Object item : elements(budget, value)) {
+        for (Object item : walked(budget, value)) {
             results.add(filter.apply(budget, item, args.dropFirst()));
         }
         budget.leaveCall();
@@ -380,7 +385,7 @@ final class SequenceFilters {
             rest = rest.dropFirst();
         }
         List<@Nullable Object> kept = new ArrayList<>();
-        for (Object item : elements(budget, value)) {
+        for (Object item : walked(budget, value)) {
             if (test.holds(budget, view.of(item), rest) == keep) {
                 kept.add(item);
             }
