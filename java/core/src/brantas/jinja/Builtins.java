@@ -7,7 +7,9 @@ import brantas.jinja.Value.Arguments;
 import java.math.BigInteger;
 import java.time.DateTimeException;
 import java.time.LocalDateTime;
+import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -59,17 +61,19 @@ final class Builtins {
         relation(Relation.GREATER_EQUAL, "ge");
     }
 
-    /// The global functions by name; never changed.
-    static final Map<String, @Nullable Object> GLOBALS = new HashMap<>();
+    /// The global functions by name.
+    static final Map<String, @Nullable Object> GLOBALS = Collections.unmodifiableMap(globals());
 
-    static {
-        global("cycler", (_, args) -> new Cycler(args));
-        global("dict", Builtins::dict);
-        global("joiner", (budget, args) -> joiner(budget, args));
-        global("namespace", Builtins::namespace);
-        global("raise_exception", Builtins::raise);
-        global("range", Builtins::range);
-        global("strftime_now", Builtins::now);
+    private static Map<String, @Nullable Object> globals() {
+        Map<String, @Nullable Object> all = new HashMap<>();
+        global(all, "cycler", (_, args) -> new Cycler(args));
+        global(all, "dict", Builtins::dict);
+        global(all, "joiner", Builtins::joiner);
+        global(all, "namespace", Builtins::namespace);
+        global(all, "raise_exception", Builtins::raise);
+        global(all, "range", Builtins::range);
+        global(all, "strftime_now", Builtins::now);
+        return all;
     }
 
     private Builtins() {}
@@ -92,8 +96,9 @@ final class Builtins {
         }
     }
 
-    private static void global(String name, Value.Function.Body body) {
-        GLOBALS.put(name, new Value.Function(name, body));
+    private static void global(
+            Map<String, @Nullable Object> all, String name, Value.Function.Body body) {
+        all.put(name, new Value.Function(name, body));
     }
 
     // ---- tests ----
@@ -275,7 +280,7 @@ final class Builtins {
     /// `strftime_now(format)`: the local time with C's field letters.
     private static String now(Budget budget, Arguments args) {
         String format = args.expect("strftime_now", 1, "format").text(0, "format", "");
-        LocalDateTime time = LocalDateTime.now(java.time.ZoneId.systemDefault());
+        LocalDateTime time = LocalDateTime.now(ZoneId.systemDefault());
         budget.characters(format.length() * 16L);
         StringBuilder out = new StringBuilder();
         for (int i = 0; i < format.length(); i++) {

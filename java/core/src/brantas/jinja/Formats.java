@@ -43,10 +43,14 @@ final class Formats {
                 field();
                 percent = format.indexOf('%', at);
             }
-            boolean left =
-                    queue == null ? used == 0 && !(source instanceof Map) : used < queue.size();
-            boolean ignorable = source instanceof List<?> || source instanceof Value.Undefined;
-            if (left && !(ignorable && queue == null && source instanceof List<?>)) {
+            // Python lets a value pass unused if it could have been asked for a key.
+            boolean keyed =
+                    switch (source) {
+                        case Map<?, ?> _, List<?> _, Value.Range _, Value.Undefined _ -> true;
+                        case null, default -> false;
+                    };
+            boolean left = queue == null ? used == 0 && !keyed : used < queue.size();
+            if (left) {
                 throw new Fault("not all values are used by the format string");
             }
             return out.append(format, at, format.length()).toString();

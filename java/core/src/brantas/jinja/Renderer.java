@@ -78,8 +78,12 @@ final class Renderer {
             case Node.CallBlock node -> write(out, callBlock(node, scope));
             case Node.FilterBlock node -> {
                 String enclosed = text(node.body(), new Scope(scope));
-                Object filtered = evaluator.filtered(node.filter(), scope, enclosed);
-                write(out, Spelling.text(budget, filtered));
+                String filtered =
+                        Value.textOrNull(evaluator.filtered(node.filter(), scope, enclosed));
+                if (filtered == null) {
+                    throw new Fault("the filter of a 'filter' block must give a string");
+                }
+                write(out, filtered);
             }
             case Node.If node -> {
                 return conditional(node, scope, out);

@@ -119,6 +119,18 @@ public final class ChatTemplate {
                             + "'); send it as a complete message.");
         }
         String head = prompt.substring(0, at);
-        return prompt.startsWith(TAG, at) ? head : head.stripTrailing();
+        if (prompt.startsWith(TAG, at)) {
+            return head;
+        }
+        int end = head.length();
+        while (end > 0 && space(head.charAt(end - 1))) {
+            end--;
+        }
+        return head.substring(0, end);
+    }
+
+    /// White space as templates trim it, which includes the non-breaking kinds.
+    private static boolean space(char c) {
+        return Character.isWhitespace(c) || Character.isSpaceChar(c) || c == 0x85;
     }
 }
