@@ -75,8 +75,8 @@ public final class Brantas implements AutoCloseable {
     /// @throws BrantasException if the request is wrong or can never fit
     public TokenStream stream(Request request) {
         boolean templated = request.raw == null && request.ids == null;
-        String prompt = request.ids == null ? text.render(request) : "";
-        int[] ids = request.ids == null ? text.encode(prompt, true) : request.ids;
+        ModelText.Prompt prompt = text.prompt(request);
+        int[] ids = prompt.ids();
         if (ids.length == 0) {
             throw new BrantasException("The prompt is empty: give it at least one token.");
         }
@@ -91,7 +91,7 @@ public final class Brantas implements AutoCloseable {
                 new GenerationRequest(ids, maxTokens(request, ids.length), sampling, endIds);
         Generation generation = engine.submit(job);
         Usage start = new Usage(ids.length, 0, 0, 0, 0, sampling.seed());
-        boolean reasoning = prompt.stripTrailing().endsWith("<think>");
+        boolean reasoning = prompt.text().stripTrailing().endsWith("<think>");
         return new TokenStream(
                 generation,
                 text.tokenizer().detokenizer(true),

@@ -116,16 +116,30 @@ public final class ModelText {
         return ids;
     }
 
-    /// A request's prompt as text.
-    String render(Request request) {
+    /// A request's prompt, as text and as ids.
+    Prompt prompt(Request request) {
+        if (request.ids != null) {
+            return new Prompt("", request.ids);
+        }
         if (request.raw != null) {
-            return request.raw;
+            return new Prompt(request.raw, encode(request.raw, true));
         }
         Map<String, @Nullable Object> kwargs = new LinkedHashMap<>();
         if (request.mode != Mode.DEFAULT) {
             kwargs.put("enable_thinking", request.mode == Mode.THINKING);
         }
         kwargs.putAll(request.templateArguments);
-        return template().render(request.messages, request.tools, kwargs);
+        if (!request.literal) {
+            String text = template().render(request.messages, request.tools, kwargs);
+            return new Prompt(text, encode(text, true));
+        }
+        OutsideText outside = OutsideText.of(tokenizer, request.messages);
+        String marked = template().render(outside.messages(), request.tools, kwargs);
+        return new Prompt(marked, tokenizer.encodeMarked(marked, outside.mark()));
     }
+
+    /// A rendered prompt.
+    ///
+    /// @param text empty if the request came as ids
+    record Prompt(String text, int[] ids) {}
 }

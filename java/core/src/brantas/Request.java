@@ -18,6 +18,7 @@ public final class Request {
     @Nullable List<@Nullable Object> tools;
     @Nullable String raw;
     int @Nullable [] ids;
+    boolean literal;
     Mode mode = Mode.DEFAULT;
     OptionalInt maxTokens = OptionalInt.empty();
     OptionalDouble temperature = OptionalDouble.empty();
@@ -74,6 +75,14 @@ public final class Request {
     /// The tools the model may call, in the shape of the OpenAI chat API.
     public Request tools(@Nullable List<@Nullable Object> value) {
         tools = value;
+        return this;
+    }
+
+    /// Whether control strings such as `<|im_end|>` inside user and tool messages are read as plain
+    /// text instead of control tokens. Off by default, as in the reference; switch it on for text
+    /// from people you do not trust.
+    public Request literalUserText(boolean value) {
+        literal = value;
         return this;
     }
 

@@ -43,7 +43,8 @@ class ChatTemplateTest {
     void cutsBehindTheContinuedText() {
         ChatTemplate plain = new ChatTemplate("t", PLAIN);
         assertThat(plain.render(continued("content", "so \n"))).isEqualTo("<assistant>so \n");
-        ChatTemplate trimming = new ChatTemplate("t", PLAIN.replace("content }}", "content|trim }}"));
+        ChatTemplate trimming =
+                new ChatTemplate("t", PLAIN.replace("content }}", "content|trim }}"));
         assertThat(trimming.render(continued("content", "so \u00a0\n"))).isEqualTo("<assistant>so");
     }
 
@@ -60,8 +61,7 @@ class ChatTemplateTest {
         assertThatThrownBy(() -> plain.render(both))
                 .isInstanceOf(BrantasException.class)
                 .hasMessageContaining("cannot both");
-        assertThatThrownBy(
-                        () -> new ChatTemplate("t", "nothing").render(continued("content", "a")))
+        assertThatThrownBy(() -> new ChatTemplate("t", "nothing").render(continued("content", "a")))
                 .isInstanceOf(BrantasException.class)
                 .hasMessageContaining("does not write the end");
     }

@@ -61,6 +61,31 @@ public final class Tokenizer {
         return new Encoding(text.length()).encode(wellFormed(text), control);
     }
 
+    /// `text` with `mark` inside every added token, so that [#encodeMarked] reads them as ordinary
+    /// text: for text from outside that becomes part of a prompt.
+    ///
+    /// @param mark a character that does not occur in the text
+    public String mark(String text, char mark) {
+        StringBuilder out = new StringBuilder(text.length());
+        int at = 0;
+        while (at < text.length()) {
+            int start = raw.next(text, at).start();
+            int next = Math.min(start + 1, text.length());
+            out.append(text, at, next);
+            if (start < text.length()) {
+                out.append(mark);
+            }
+            at = next;
+        }
+        return out.toString();
+    }
+
+    /// The ids of a prompt in which some text was marked by [#mark]: control strings count, marked
+    /// ones do not, and the marks themselves are gone.
+    public int[] encodeMarked(String prompt, char mark) {
+        return new Encoding(prompt.length()).encodeMarked(wellFormed(prompt), mark);
+    }
+
     /// The text of `ids`: bytes that are not UTF-8 become U+FFFD, one for each maximal part that
     /// could have begun a character. Ids without a token contribute nothing.
     ///
@@ -153,6 +178,20 @@ public final class Tokenizer {
             } else {
                 ordinary(text);
             }
+            return out.tail(0);
+        }
+
+        private int[] encodeMarked(String text, char mark) {
+            cut(
+                    text,
+                    raw,
+                    segment -> {
+                        if (segment.indexOf(mark) < 0) {
+                            normalise(segment);
+                        } else {
+                            ordinary(segment.replace(String.valueOf(mark), ""));
+                        }
+                    });
             return out.tail(0);
         }
 
