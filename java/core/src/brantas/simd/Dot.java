@@ -15,6 +15,9 @@ import jdk.incubator.vector.IntVector;
 /// accumulator for even and one for odd columns, then halving — so that a row gives the same bits
 /// alone and beside others. One object per thread; it carries the strides of the product at hand.
 final class Dot {
+    /// Weight rows that meet all rows before the next ones are read.
+    private static final int GROUP = 8;
+
     private int k;
     private long weightStride;
     private int xStride;
@@ -22,6 +25,7 @@ final class Dot {
     private long dstStride;
     private boolean add;
     private final float[] sums = new float[8 * L];
+    private final float[] totals = new float[Math.max(8, L)];
     private float[] wide = new float[0];
 
     /// Sets the strides.
@@ -49,18 +53,13 @@ final class Dot {
         }
         int n = from;
         long w = part.address() + (from - part.from()) * weightStride;
-        for (; n + 4 <= to; n += 4, w += 4 * weightStride) {
-            int r = 0;
-            for (; r + 4 <= rows; r += 4) {
-                int xr = x + r * xStride;
-                long to4 = dst + r * dstStride + 4L * n;
-                two4(w, xr, to4);
-                two4(w + 2 * weightStride, xr, to4 + 8);
-            }
-            for (; r < rows; r++) {
-                four1(w, x + r * xStride, dst + r * dstStride + 4L * n);
-            }
+        for (; n + GROUP <= to; n += GROUP, w += GROUP * weightStride) {
+            group(w, GROUP, x, rows, dst + 4L * n);
         }
+        int rest = (to - n) / 4 * 4;
+        group(w, rest, x, rows, dst + 4L * n);
+        n += rest;
+        w += rest * weightStride;
         for (; n < to; n++, w += weightStride) {
             for (int r = 0; r < rows; r++) {
                 one1(w, x + r * xStride, dst + r * dstStride + 4L * n);
@@ -68,16 +67,34 @@ final class Dot {
         }
     }
 
-    /// Sums the first `rows × columns` vectors of `sums` to outputs. Kernels hand their
+    /// Some weight rows, a multiple of 4: few enough to stay in cache while rows pass by in fours.
+    private void group(long w, int count, int x, int rows, long dst) {
+        int r = 0;
+        for (; r + 4 <= rows; r += 4) {
+            for (int n = 0; n < count; n += 2) {
+                two4(w + n * weightStride, x + r * xStride, dst + r * dstStride + 4L * n);
+            }
+        }
+        for (; r < rows; r++) {
+            for (int n = 0; n < count; n += 4) {
+                four1(w + n * weightStride, x + r * xStride, dst + r * dstStride + 4L * n);
+            }
+        }
+    }
+
+    /// Puts total `i` to output column `i % columns` of row `i / columns`. Kernels hand their
     /// accumulators over in an array: passed to a method they would be boxed.
     private void put(long dst, int rows, int columns) {
         for (int r = 0; r < rows; r++) {
+            long to = dst + r * dstStride;
             for (int n = 0; n < columns; n++) {
-                float value = Lanes.sum(FloatVector.fromArray(F, sums, (r * columns + n) * L));
-                long at = dst + r * dstStride + 4L * n;
-                Lanes.set(at, add ? Lanes.get(at) + value : value);
+                put(to + 4L * n, totals[Lanes.sumLane(r * columns + n)]);
             }
         }
+    }
+
+    private void put(long to, float value) {
+        Lanes.set(to, add ? Lanes.get(to) + value : value);
     }
 
     /// Four weight rows, one row.
@@ -109,6 +126,7 @@ final class Dot {
         b.add(f).intoArray(sums, L);
         c.add(g).intoArray(sums, 2 * L);
         d.add(h).intoArray(sums, 3 * L);
+        Lanes.sums4(sums, totals);
         put(dst, 1, 4);
     }
 
@@ -164,6 +182,7 @@ final class Dot {
         c1.add(g1).intoArray(sums, 5 * L);
         d.add(h).intoArray(sums, 6 * L);
         d1.add(h1).intoArray(sums, 7 * L);
+        Lanes.sums8(sums, totals);
         put(dst, 4, 2);
     }
 
@@ -178,8 +197,7 @@ final class Dot {
             a = even(p).fma(FloatVector.fromArray(F, in, x + i), a);
             e = odd(p).fma(FloatVector.fromArray(F, in, x + i + L), e);
         }
-        a.add(e).intoArray(sums, 0);
-        put(dst, 1, 1);
+        put(dst, Lanes.sum(a.add(e)));
     }
 
     /// Weights that are not bf16, or whose rows do not end with a unit: widened first.
@@ -205,7 +223,6 @@ final class Dot {
             a = FloatVector.fromArray(F, w, i).fma(FloatVector.fromArray(F, in, x + i), a);
             e = FloatVector.fromArray(F, w, i + L).fma(FloatVector.fromArray(F, in, x + i + L), e);
         }
-        a.add(e).intoArray(sums, 0);
-        put(dst, 1, 1);
+        put(dst, Lanes.sum(a.add(e)));
     }
 }

@@ -86,13 +86,40 @@ final class Gemm {
             int first = block * PANEL;
             int count = Math.min(PANEL, tokens - first);
             int width = Lanes.pad(count, L);
-            for (int k = from; k < Math.min(depth, to); k++) {
-                int row = at(block, k);
-                int filled = k < columns ? count : 0;
-                for (int t = 0; t < filled; t++) {
-                    values[row + t] = Lanes.get(rows[first + t] + 4L * k);
+            for (int k = from; k < Math.min(depth, to); k += UNIT) {
+                int at = at(block, k);
+                if (k + UNIT <= columns) {
+                    for (int t = 0; t < count; t++) {
+                        scatter(rows[first + t] + 4L * k, values, at + t);
+                    }
+                } else {
+                    packTail(first, count, k, at);
                 }
-                Arrays.fill(values, row + filled, row + width, 0f);
+                for (int i = at; count < width && i < at + UNIT * PANEL; i += PANEL) {
+                    Arrays.fill(values, i + count, i + width, 0f);
+                }
+            }
+        }
+
+        /// One unit of a token: a column of the panel. Token by token, because rows of tokens are
+        /// often a power of two apart and would push each other out of the cache.
+        private static void scatter(long from, float[] to, int at) {
+            for (int i = 0; i < L; i++) {
+                to[at + i * PANEL] = Lanes.get(from + 8L * i);
+            }
+            for (int i = 0; i < L; i++) {
+                to[at + (L + i) * PANEL] = Lanes.get(from + 8L * i + 4);
+            }
+        }
+
+        /// The last unit, with zeros behind the last column.
+        private void packTail(int first, int count, int k, int at) {
+            for (int i = 0; i < UNIT; i++) {
+                int row = at + PANEL * Lanes.slot(i);
+                for (int t = 0; t < count; t++) {
+                    values[row + t] =
+                            k + i < columns ? Lanes.get(rows[first + t] + 4L * (k + i)) : 0f;
+                }
             }
         }
     }

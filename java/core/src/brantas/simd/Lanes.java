@@ -43,10 +43,13 @@ final class Lanes {
 
     private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
-    private static final VectorShuffle<Float> BY8 = rotation(8);
-    private static final VectorShuffle<Float> BY4 = rotation(4);
-    private static final VectorShuffle<Float> BY2 = rotation(2);
-    private static final VectorShuffle<Float> BY1 = rotation(1);
+    private static final VectorShuffle<Float> BY8 = crossing(8);
+    private static final VectorShuffle<Float> BY4 = crossing(4);
+    private static final VectorShuffle<Float> BY2 = crossing(2);
+    private static final VectorShuffle<Float> BY1 = crossing(1);
+    private static final VectorMask<Float> BIT8 = lanesWith(8);
+    private static final VectorMask<Float> BIT4 = lanesWith(4);
+    private static final VectorMask<Float> BIT2 = lanesWith(2);
     private static final VectorShuffle<Float> EVENS = VectorShuffle.makeUnzip(F, 0);
     private static final VectorShuffle<Float> ODDS = VectorShuffle.makeUnzip(F, 1);
 
@@ -62,8 +65,16 @@ final class Lanes {
 
     private Lanes() {}
 
-    private static VectorShuffle<Float> rotation(int by) {
-        return VectorShuffle.fromOp(F, i -> (i + by) & (F.length() - 1));
+    private static VectorShuffle<Float> crossing(int by) {
+        return VectorShuffle.fromOp(F, i -> (i ^ by) & (F.length() - 1));
+    }
+
+    private static VectorMask<Float> lanesWith(int bit) {
+        boolean[] lanes = new boolean[F.length()];
+        for (int i = 0; i < lanes.length; i++) {
+            lanes[i] = (i & bit) != 0;
+        }
+        return VectorMask.fromArray(F, lanes, 0);
     }
 
     static FloatVector load(long address) {
@@ -123,6 +134,52 @@ final class Lanes {
             s = s.add(s.rearrange(BY2));
         }
         return s.add(s.rearrange(BY1)).lane(0);
+    }
+
+    /// [#sum] of 8 vectors of an array at once: lane [#sumLane] of the result is the sum of vector
+    /// `i`, by the same additions as alone.
+    static void sums8(float[] vectors, float[] to) {
+        if (L != 16) {
+            sumEach(vectors, 8, to);
+            return;
+        }
+        FloatVector a = merge(pairSum(vectors, 0), pairSum(vectors, 2), BIT4, BY4);
+        FloatVector b = merge(pairSum(vectors, 4), pairSum(vectors, 6), BIT4, BY4);
+        FloatVector c = merge(a, b, BIT2, BY2);
+        c.add(c.rearrange(BY1)).intoArray(to, 0);
+    }
+
+    /// [#sums8] of 4 vectors.
+    static void sums4(float[] vectors, float[] to) {
+        if (L != 16) {
+            sumEach(vectors, 4, to);
+            return;
+        }
+        FloatVector a = merge(pairSum(vectors, 0), pairSum(vectors, 2), BIT4, BY4);
+        FloatVector b = a.add(a.rearrange(BY2));
+        b.add(b.rearrange(BY1)).intoArray(to, 0);
+    }
+
+    private static void sumEach(float[] vectors, int count, float[] to) {
+        for (int i = 0; i < count; i++) {
+            to[i] = sum(FloatVector.fromArray(F, vectors, i * L));
+        }
+    }
+
+    /// Where [#sums8] leaves the sum of vector `i`.
+    static int sumLane(int i) {
+        return L == 16 ? (i & 1) * 8 + (i >> 1 & 1) * 4 + (i >> 2) * 2 : i;
+    }
+
+    private static FloatVector pairSum(float[] vectors, int i) {
+        FloatVector p = FloatVector.fromArray(F, vectors, i * L);
+        return merge(p, FloatVector.fromArray(F, vectors, (i + 1) * L), BIT8, BY8);
+    }
+
+    /// One halving of two vectors: lanes with the bit hold `q`'s, the others `p`'s.
+    private static FloatVector merge(
+            FloatVector p, FloatVector q, VectorMask<Float> bit, VectorShuffle<Float> cross) {
+        return p.blend(q, bit).add(q.blend(p, bit).rearrange(cross));
     }
 
     /// Copies a row of `count` values to the permuted order, zero-padded to a multiple of `UNIT`.
