@@ -1,14 +1,19 @@
 package brantas.simd;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import brantas.op.AttentionShape;
 import brantas.op.Backend;
 import brantas.op.DeltaShape;
 import brantas.op.ExpertShape;
+import brantas.op.RowSpan;
+import brantas.op.StepBatch;
+import brantas.op.Weight;
 import brantas.plain.PlainBackend;
 import brantas.simd.Program.Seq;
 import brantas.simd.Programs.DeltaInput;
+import brantas.tensor.Buffer;
 import brantas.tensor.DType;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -18,8 +23,10 @@ import java.util.Objects;
 import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Every op against the referee on odd sizes, and bit for bit against itself in other batches and
 /// with other numbers of threads.
@@ -98,6 +105,51 @@ class SimdBackendTest {
                             .as("%s: sequence %s of %s", program, id, part)
                             .containsExactly(together.get(id)));
         }
+    }
+
+    /// Steps of few rows over a long past are split along the keys.
+    @ParameterizedTest
+    @ValueSource(ints = {1, 4, 8, 9})
+    void attendsOverALongPast(int rows) {
+        AttentionShape shape = new AttentionShape(4, 2, 16, 8, 1e-6f);
+        for (int pageSize : new int[] {24, 64}) {
+            Program program = Programs.attention(3, shape, pageSize);
+            List<Seq> both = List.of(new Seq(0, 1100, rows), new Seq(1, 520 - rows, rows));
+            Map<Integer, float[]> together = run(new SimdBackend(2), program, both);
+            assertClose(program, together, run(new PlainBackend(), program, both), 1e-5);
+            for (Seq s : both) {
+                assertThat(run(new SimdBackend(1), program, List.of(s)).get(s.id()))
+                        .as("%s: %s alone", program, s)
+                        .containsExactly(together.get(s.id()));
+            }
+        }
+    }
+
+    @Test
+    void refusesWhatIsNotInATable() {
+        try (SimdBackend ops = new SimdBackend(1)) {
+            SplittableRandom random = new SplittableRandom(1);
+            Weight table = ops.matrix(List.of(Program.tensor(random, DType.BF16, 1, 3, 32)));
+            Buffer x = ops.buffer("x", 1, 32);
+            StepBatch batch = new StepBatch(1, 1);
+            batch.clear();
+            batch.addSequence(0, 0);
+            batch.addRow(3, 0, 0, 0, true);
+            batch.seal();
+            assertThatThrownBy(() -> ops.embed(x, table, batch))
+                    .isInstanceOf(IllegalArgumentException.class);
+            assertThatThrownBy(
+                            () ->
+                                    ops.linear(
+                                            ops.buffer("y", 1, 2), x, table, new RowSpan(1, 1)))
+                    .isInstanceOf(IllegalArgumentException.class);
+        }
+    }
+
+    @Test
+    void peaksArePositive() {
+        assertThat(MachinePeaks.gemmFlops(1)).isBetween(1e8, 1e13);
+        assertThat(MachinePeaks.readBandwidth(2)).isBetween(1e7, 1e13);
     }
 
     static Map<Integer, float[]> run(Backend backend, Program program, List<Seq> sequences) {
