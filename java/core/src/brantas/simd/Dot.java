@@ -53,32 +53,42 @@ final class Dot {
         }
         int n = from;
         long w = part.address() + (from - part.from()) * weightStride;
-        for (; n + GROUP <= to; n += GROUP, w += GROUP * weightStride) {
-            group(w, GROUP, x, rows, dst + 4L * n);
-        }
-        int rest = (to - n) / 4 * 4;
-        group(w, rest, x, rows, dst + 4L * n);
-        n += rest;
-        w += rest * weightStride;
-        for (; n < to; n++, w += weightStride) {
-            for (int r = 0; r < rows; r++) {
-                one1(w, x + r * xStride, dst + r * dstStride + 4L * n);
-            }
+        for (; n < to; n += GROUP, w += GROUP * weightStride) {
+            group(w, Math.min(GROUP, to - n), x, rows, dst + 4L * n);
         }
     }
 
-    /// Some weight rows, a multiple of 4: few enough to stay in cache while rows pass by in fours.
+    /// Some weight rows, few enough to stay in cache. The first rows meet the weights one row after
+    /// another: a single stream is what memory delivers fastest. Further rows find them in cache.
     private void group(long w, int count, int x, int rows, long dst) {
-        int r = 0;
+        int r = rows >= 4 ? 4 : rows;
+        for (int n = 0; n < count; n++) {
+            first(w + n * weightStride, x, r, dst + 4L * n);
+        }
         for (; r + 4 <= rows; r += 4) {
-            for (int n = 0; n < count; n += 2) {
+            int n = 0;
+            for (; n + 2 <= count; n += 2) {
                 two4(w + n * weightStride, x + r * xStride, dst + r * dstStride + 4L * n);
             }
-        }
-        for (; r < rows; r++) {
-            for (int n = 0; n < count; n += 4) {
-                four1(w + n * weightStride, x + r * xStride, dst + r * dstStride + 4L * n);
+            for (; n < count; n++) {
+                one4(w + n * weightStride, x + r * xStride, dst + r * dstStride + 4L * n);
             }
+        }
+        for (int n = 0; r < rows && n < count; n++) {
+            first(w + n * weightStride, x + r * xStride, rows - r, dst + r * dstStride + 4L * n);
+        }
+    }
+
+    /// One weight row, up to four rows.
+    private void first(long w, int x, int rows, long dst) {
+        switch (rows) {
+            case 1 -> one1(w, x, dst);
+            case 2 -> one2(w, x, dst);
+            case 3 -> {
+                one2(w, x, dst);
+                one1(w, x + 2 * xStride, dst + 2 * dstStride);
+            }
+            default -> one4(w, x, dst);
         }
     }
 
@@ -97,37 +107,58 @@ final class Dot {
         Lanes.set(to, add ? Lanes.get(to) + value : value);
     }
 
-    /// Four weight rows, one row.
-    private void four1(long w, int x, long dst) {
+    /// One weight row, four rows.
+    private void one4(long w, int x, long dst) {
         float[] in = this.in;
         FloatVector a = FloatVector.zero(F), b = a, c = a, d = a;
         FloatVector e = a, f = a, g = a, h = a;
-        long w1 = w + weightStride;
-        long w2 = w1 + weightStride;
-        long w3 = w2 + weightStride;
+        int y = x + xStride;
+        int z = y + xStride;
+        int u = z + xStride;
         int end = k;
         for (int i = 0; i < end; i += UNIT) {
-            FloatVector x0 = FloatVector.fromArray(F, in, x + i);
-            FloatVector x1 = FloatVector.fromArray(F, in, x + i + L);
             IntVector p = pairs(w + 2L * i);
-            a = even(p).fma(x0, a);
-            e = odd(p).fma(x1, e);
-            IntVector q = pairs(w1 + 2L * i);
-            b = even(q).fma(x0, b);
-            f = odd(q).fma(x1, f);
-            IntVector r = pairs(w2 + 2L * i);
-            c = even(r).fma(x0, c);
-            g = odd(r).fma(x1, g);
-            IntVector s = pairs(w3 + 2L * i);
-            d = even(s).fma(x0, d);
-            h = odd(s).fma(x1, h);
+            FloatVector w0 = even(p);
+            a = w0.fma(FloatVector.fromArray(F, in, x + i), a);
+            b = w0.fma(FloatVector.fromArray(F, in, y + i), b);
+            c = w0.fma(FloatVector.fromArray(F, in, z + i), c);
+            d = w0.fma(FloatVector.fromArray(F, in, u + i), d);
+            FloatVector w1 = odd(p);
+            e = w1.fma(FloatVector.fromArray(F, in, x + i + L), e);
+            f = w1.fma(FloatVector.fromArray(F, in, y + i + L), f);
+            g = w1.fma(FloatVector.fromArray(F, in, z + i + L), g);
+            h = w1.fma(FloatVector.fromArray(F, in, u + i + L), h);
         }
         a.add(e).intoArray(sums, 0);
         b.add(f).intoArray(sums, L);
         c.add(g).intoArray(sums, 2 * L);
         d.add(h).intoArray(sums, 3 * L);
         Lanes.sums4(sums, totals);
-        put(dst, 1, 4);
+        put(dst, 4, 1);
+    }
+
+    /// One weight row, two rows.
+    private void one2(long w, int x, long dst) {
+        float[] in = this.in;
+        FloatVector a = FloatVector.zero(F);
+        FloatVector b = a;
+        FloatVector e = a;
+        FloatVector f = a;
+        int y = x + xStride;
+        int end = k;
+        for (int i = 0; i < end; i += UNIT) {
+            IntVector p = pairs(w + 2L * i);
+            FloatVector w0 = even(p);
+            a = w0.fma(FloatVector.fromArray(F, in, x + i), a);
+            b = w0.fma(FloatVector.fromArray(F, in, y + i), b);
+            FloatVector w1 = odd(p);
+            e = w1.fma(FloatVector.fromArray(F, in, x + i + L), e);
+            f = w1.fma(FloatVector.fromArray(F, in, y + i + L), f);
+        }
+        a.add(e).intoArray(sums, 0);
+        b.add(f).intoArray(sums, L);
+        Lanes.sums4(sums, totals);
+        put(dst, 2, 1);
     }
 
     /// Two weight rows, four rows.
