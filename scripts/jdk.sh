@@ -19,7 +19,7 @@ jdk_version() {
 jdk_fits() {
     local major minor update
     IFS=. read -r major minor update _ <<< "${1%%[-+_]*}"
-    case $major${minor:-0}${update:-0} in '' | *[!0-9]*) return 1 ;; esac
+    case ${major:-x}${minor:-0}${update:-0} in *[!0-9]*) return 1 ;; esac
     [ "$major" -gt 25 ] && return 0
     [ "$major" -eq 25 ] && { [ "${minor:-0}" -gt 0 ] || [ "${update:-0}" -ge 3 ]; }
 }

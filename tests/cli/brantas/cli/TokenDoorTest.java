@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -82,7 +83,7 @@ class TokenDoorTest {
         StringBuilder input = new StringBuilder();
         cases.forEach(c -> input.append(Json.write(question.apply(c))).append('\n'));
         String[] args = {command, "--model", folder.toString(), "--jsonl"};
-        String[] all = java.util.Arrays.copyOf(args, args.length + more.length);
+        String[] all = Arrays.copyOf(args, args.length + more.length);
         System.arraycopy(more, 0, all, args.length, more.length);
         List<Map<String, @Nullable Object>> answers =
                 Door.feed(input.toString(), all).fine().objects();
