@@ -91,10 +91,11 @@ class BatchTest {
                         out,
                         request -> {
                             try {
+                                int pause;
                                 synchronized (random) {
-                                    random.nextInt();
+                                    pause = random.nextInt(5);
                                 }
-                                Thread.sleep(random.nextInt(5));
+                                Thread.sleep(pause);
                             } catch (InterruptedException e) {
                                 throw new IllegalStateException(e);
                             }

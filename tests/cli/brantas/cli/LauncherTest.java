@@ -54,11 +54,15 @@ class LauncherTest {
 
     @Test
     void whatIsTooOldIsNamedOnOneLine() throws IOException, InterruptedException {
-        String old =
-                "mkdir -p '%1$s/bin'; touch '%1$s/bin/java' '%1$s/bin/javac'; chmod +x '%1$s'/bin/*;"
-                        + " echo 'JAVA_VERSION=\"25.0.2\"' > '%1$s/release';"
-                        + " jdk_places() { echo '%1$s'; }; find_jdk";
-        Door door = bash(String.format(old, folder));
+        Door door =
+                bash(
+                        """
+                        mkdir -p '%1$s/bin'; touch '%1$s/bin/java' '%1$s/bin/javac'
+                        chmod +x '%1$s'/bin/*; echo 'JAVA_VERSION="25.0.2"' > '%1$s/release'
+                        jdk_places() { echo '%1$s'; }
+                        find_jdk
+                        """
+                                .formatted(folder));
         assertThat(door.status()).isEqualTo(1);
         assertThat(door.err())
                 .startsWith("brantas: ")

@@ -122,6 +122,11 @@ class MainTest {
                     public int read() throws IOException {
                         throw new IOException("cable\nout");
                     }
+
+                    @Override
+                    public int read(byte[] bytes, int from, int count) throws IOException {
+                        throw new IOException("cable\nout");
+                    }
                 };
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();
