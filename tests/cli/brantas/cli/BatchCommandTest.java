@@ -45,7 +45,9 @@ class BatchCommandTest {
         Path out = folder.resolve("out.jsonl");
         Door door = batch(input(), out, "--concurrency", "3").fine();
         assertThat(door.out()).isEmpty();
-        assertThat(door.err()).isEqualTo("brantas: 10 ok, 4 errors, 1 with a custom_id that an earlier line has.\n");
+        assertThat(door.err())
+                .isEqualTo(
+                        "brantas: 10 ok, 4 errors, 1 with a custom_id that an earlier line has.\n");
         List<Map<String, @Nullable Object>> results =
                 Files.readAllLines(out).stream().map(Door::object).toList();
         assertThat(results).hasSize(14);

@@ -16,7 +16,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// What a body may say, and that everything else is refused by name.
 class ChatBodyTest {
-    private static final String MESSAGES = "\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]";
+    private static final String MESSAGES =
+            "\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]";
 
     private static void read(String fields) {
         assertThat(ChatBody.request(Door.object("{" + fields + "}"), 0)).isNotNull();
@@ -100,7 +101,8 @@ class ChatBodyTest {
 
     @Test
     void argumentsBecomeObjects() {
-        String call = "{\"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": %s}}";
+        String call =
+                "{\"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": %s}}";
         String text = String.format(call, "\"{\\\"a\\\": 1}\"");
         String object = String.format(call, "{\"a\": 1}");
         String message =
@@ -108,7 +110,8 @@ class ChatBodyTest {
         Map<String, @Nullable Object> read =
                 ChatBody.messages("messages", Json.read("it", message)).getFirst();
         for (Map<String, @Nullable Object> c : Json.objects("calls", read.get("tool_calls"))) {
-            assertThat(Json.object("f", c.get("function"))).containsEntry("arguments", Map.of("a", 1L));
+            assertThat(Json.object("f", c.get("function")))
+                    .containsEntry("arguments", Map.of("a", 1L));
         }
     }
 }

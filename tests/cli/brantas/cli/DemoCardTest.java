@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// The demo model's card through the batch: its text cases answered greedily must be the reference's
-/// answers, right or wrong, and give the card's figures.
+/// The demo model's card through the batch: its text cases answered greedily must be the
+/// reference's answers, right or wrong, and give the card's figures.
 class DemoCardTest {
     /// Answers that may differ: fp32 in another order can turn a near tie.
     private static final int MOST_DIFFERENCES = 2;
@@ -48,14 +48,10 @@ class DemoCardTest {
         assertThat(different).hasSizeLessThanOrEqualTo(MOST_DIFFERENCES);
         Map<String, @Nullable Object> card = Door.object(Json.file(model.resolve("card.json")));
         Map<String, @Nullable Object> percent = Json.object("percent", card.get("percent"));
-        right.forEach(
-                (task, hits) -> {
-                    double found =
-                            100.0 * hits.stream().filter(h -> h).count() / hits.size();
-                    assertThat(found)
-                            .as(task)
-                            .isCloseTo(Json.number(task, percent.get(task)), within(1.0));
-                });
+        right.forEach((task, hits) -> {
+            double found = 100.0 * hits.stream().filter(h -> h).count() / hits.size();
+            assertThat(found).as(task).isCloseTo(Json.number(task, percent.get(task)), within(1.0));
+        });
     }
 
     /// What counts: the text after the think block.
@@ -119,13 +115,12 @@ class DemoCardTest {
         StringBuilder text = new StringBuilder("<tool_call>\n<function=");
         text.append(function.get("name")).append(">\n");
         Door.object(String.valueOf(function.get("arguments")))
-                .forEach(
-                        (name, value) ->
-                                text.append("<parameter=")
-                                        .append(name)
-                                        .append(">\n")
-                                        .append(value instanceof String s ? s : Json.write(value))
-                                        .append("\n</parameter>\n"));
+                .forEach((name, value) ->
+                        text.append("<parameter=")
+                                .append(name)
+                                .append(">\n")
+                                .append(value instanceof String s ? s : Json.write(value))
+                                .append("\n</parameter>\n"));
         return text.append("</function>\n</tool_call>").toString();
     }
 }

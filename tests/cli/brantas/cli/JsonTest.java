@@ -31,12 +31,25 @@ class JsonTest {
 
     @Test
     void numbersThatAreNoneBecomeNull() {
-        assertThat(Json.write(List.of(Double.NaN, Double.POSITIVE_INFINITY))).isEqualTo("[null,null]");
+        assertThat(Json.write(List.of(Double.NaN, Double.POSITIVE_INFINITY)))
+                .isEqualTo("[null,null]");
     }
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"", " ", "{", "[1,]", "{\"a\" 1}", "nul", "1 2", "'a'", "NaN", "\"\u0001\"", "01"})
+            strings = {
+                "",
+                " ",
+                "{",
+                "[1,]",
+                "{\"a\" 1}",
+                "nul",
+                "1 2",
+                "'a'",
+                "NaN",
+                "\"\u0001\"",
+                "01"
+            })
     void notJson(String text) {
         assertThatThrownBy(() -> Json.read("The thing", text))
                 .isInstanceOf(BrantasException.class)

@@ -26,15 +26,14 @@ class LogitsDoorTest {
             Map<String, @Nullable Object> all = Door.object(Json.file(file));
             return Json.objects("cases", all.get("cases")).stream()
                     .filter(c -> name.equals(c.get("name")))
-                    .map(
-                            c ->
-                                    new Case(
-                                            name,
-                                            Json.list("ids", c.get("ids")),
-                                            Json.small("first", c.get("first_position")),
-                                            c.get("noise") == null
-                                                    ? 0
-                                                    : Json.number("noise", c.get("noise"))))
+                    .map(c ->
+                            new Case(
+                                    name,
+                                    Json.list("ids", c.get("ids")),
+                                    Json.small("first", c.get("first_position")),
+                                    c.get("noise") == null
+                                            ? 0
+                                            : Json.number("noise", c.get("noise"))))
                     .findFirst()
                     .orElseThrow();
         }
@@ -55,8 +54,8 @@ class LogitsDoorTest {
         return new Tensors(out);
     }
 
-    private static void compare(
-            String model, Case c, float[] found, double fixed, double relative) throws IOException {
+    private static void compare(String model, Case c, float[] found, double fixed, double relative)
+            throws IOException {
         float[] expected =
                 new Tensors(Door.golden("text/" + model + "/expected.safetensors"))
                         .floats(c.name() + ".logits");

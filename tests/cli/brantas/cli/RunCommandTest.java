@@ -77,7 +77,8 @@ class RunCommandTest {
 
     @Test
     void chatThroughAPipe() {
-        String input = "Hello!\n/help\n/nonsense\n/mode fast\n/system Be brief.\n/clear\nHello!\n/quit\nnever\n";
+        String input =
+                "Hello!\n/help\n/nonsense\n/mode fast\n/system Be brief.\n/clear\nHello!\n/quit\nnever\n";
         Door door = Door.feed(input, "chat", "--temperature", "0", "--max-tokens", "20").fine();
         assertThat(door.out()).contains("/clear").doesNotContain("\u001b").doesNotContain("tok/s");
         assertThat(door.err()).contains("/nonsense");

@@ -90,8 +90,7 @@ class DeltaScanTest {
         double[][] initial = {{.1, -.2}, {.3, .4}};
         int[] steps = split.chars().map(c -> c - '0').toArray();
         try (SimdBackend ops = new SimdBackend(1)) {
-            DeltaSlots slots =
-                    (DeltaSlots) ops.deltaState(new DeltaShape(1, 1, 2, 2, 4, 1e-6f), 1);
+            DeltaSlots slots = (DeltaSlots) ops.deltaState(new DeltaShape(1, 1, 2, 2, 4, 1e-6f), 1);
             for (int i = 0; i < 4; i++) {
                 long at = slots.state(0, 0) + 4L * (i / 2 * slots.stride() + i % 2);
                 Lanes.set(at, (float) initial[i / 2][i % 2]);

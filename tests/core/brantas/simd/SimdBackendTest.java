@@ -138,10 +138,7 @@ class SimdBackendTest {
             batch.seal();
             assertThatThrownBy(() -> ops.embed(x, table, batch))
                     .isInstanceOf(IllegalArgumentException.class);
-            assertThatThrownBy(
-                            () ->
-                                    ops.linear(
-                                            ops.buffer("y", 1, 2), x, table, new RowSpan(1, 1)))
+            assertThatThrownBy(() -> ops.linear(ops.buffer("y", 1, 2), x, table, new RowSpan(1, 1)))
                     .isInstanceOf(IllegalArgumentException.class);
         }
     }

@@ -51,16 +51,15 @@ class WorkersTest {
         try (Workers workers = new Workers(3)) {
             for (int region = 0; region < 100; region++) {
                 int bad = region % 20;
-                assertThatThrownBy(
-                                () ->
-                                        workers.run(
-                                                (item, worker) -> {
-                                                    if (item == bad) {
-                                                        throw new IllegalStateException("no");
-                                                    }
-                                                },
-                                                20,
-                                                MUCH))
+                assertThatThrownBy(() ->
+                                workers.run(
+                                        (item, worker) -> {
+                                            if (item == bad) {
+                                                throw new IllegalStateException("no");
+                                            }
+                                        },
+                                        20,
+                                        MUCH))
                         .isInstanceOf(IllegalStateException.class)
                         .hasMessage("no");
                 AtomicIntegerArray seen = new AtomicIntegerArray(9);
