@@ -32,7 +32,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// with other numbers of threads.
 class SimdBackendTest {
     private static final DeltaShape TINY = new DeltaShape(2, 6, 7, 5, 4, 1e-6f);
-    private static final DeltaShape USUAL = new DeltaShape(2, 4, 32, 48, 4, 1e-6f);
+    private static final DeltaShape USUAL = new DeltaShape(2, 4, 32, 80, 4, 1e-6f);
 
     /// Several single rows and sequences around the sizes of tiles and chunks.
     private static final List<Seq> MIX =

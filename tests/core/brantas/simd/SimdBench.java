@@ -46,7 +46,7 @@ final class SimdBench {
     private static List<Weight> weights(SimdBackend ops, Arena arena, int out, int in) {
         List<Weight> all = new ArrayList<>();
         long bytes = 2L * out * in;
-        for (long at = 0; at == 0 || at < 200_000_000L; at += bytes) {
+        for (long at = 0; at == 0 || at < 400_000_000L; at += bytes) {
             MemorySegment data = arena.allocate(bytes, 64);
             SplittableRandom random = new SplittableRandom(SEED);
             for (long i = 0; i < bytes / 2; i++) {

@@ -67,19 +67,13 @@ final class Tile {
                 six4(ao + i * lda, bo + j * L, co + i * ldc + j * L);
             }
         }
-        int rest = vectors - j;
-        if (rest == 3) {
-            for (int i = 0; i < m; i += 6) {
-                six3(ao + i * lda, bo + j * L, co + i * ldc + j * L);
-            }
-        } else if (rest == 2) {
+        for (; j + 2 <= vectors; j += 2) {
             for (int i = 0; i < m; i += 12) {
                 twelve2(ao + i * lda, bo + j * L, co + i * ldc + j * L);
             }
-        } else if (rest == 1) {
-            for (int i = 0; i < m; i += 12) {
-                twelve1(ao + i * lda, bo + j * L, co + i * ldc + j * L);
-            }
+        }
+        for (int i = 0; j < vectors && i < m; i += 12) {
+            twelve1(ao + i * lda, bo + j * L, co + i * ldc + j * L);
         }
     }
 
@@ -168,80 +162,6 @@ final class Tile {
         f1.add(FloatVector.fromArray(F, z, r5 + L)).intoArray(z, r5 + L);
         f2.add(FloatVector.fromArray(F, z, r5 + 2 * L)).intoArray(z, r5 + 2 * L);
         f3.add(FloatVector.fromArray(F, z, r5 + 3 * L)).intoArray(z, r5 + 3 * L);
-    }
-
-    /// Six rows, three vectors.
-    private void six3(int ao, int bo, int co) {
-        float[] x = a;
-        int s = lda;
-        float[] y = b;
-        int bs = ldb;
-        int end = kc;
-        FloatVector a0 = FloatVector.zero(F),
-                a1 = a0,
-                a2 = a0,
-                b0 = a0,
-                b1 = a0,
-                b2 = a0,
-                c0 = a0,
-                c1 = a0;
-        FloatVector c2 = a0, d0 = a0, d1 = a0, d2 = a0, e0 = a0, e1 = a0, e2 = a0, f0 = a0;
-        FloatVector f1 = a0, f2 = a0;
-        int p = bo;
-        for (int k = ao; k < ao + end; k++, p += bs) {
-            FloatVector v0 = FloatVector.fromArray(F, y, p);
-            FloatVector v1 = FloatVector.fromArray(F, y, p + 1 * L);
-            FloatVector v2 = FloatVector.fromArray(F, y, p + 2 * L);
-            FloatVector w0 = FloatVector.broadcast(F, x[k]);
-            a0 = w0.fma(v0, a0);
-            a1 = w0.fma(v1, a1);
-            a2 = w0.fma(v2, a2);
-            FloatVector w1 = FloatVector.broadcast(F, x[k + s]);
-            b0 = w1.fma(v0, b0);
-            b1 = w1.fma(v1, b1);
-            b2 = w1.fma(v2, b2);
-            FloatVector w2 = FloatVector.broadcast(F, x[k + 2 * s]);
-            c0 = w2.fma(v0, c0);
-            c1 = w2.fma(v1, c1);
-            c2 = w2.fma(v2, c2);
-            FloatVector w3 = FloatVector.broadcast(F, x[k + 3 * s]);
-            d0 = w3.fma(v0, d0);
-            d1 = w3.fma(v1, d1);
-            d2 = w3.fma(v2, d2);
-            FloatVector w4 = FloatVector.broadcast(F, x[k + 4 * s]);
-            e0 = w4.fma(v0, e0);
-            e1 = w4.fma(v1, e1);
-            e2 = w4.fma(v2, e2);
-            FloatVector w5 = FloatVector.broadcast(F, x[k + 5 * s]);
-            f0 = w5.fma(v0, f0);
-            f1 = w5.fma(v1, f1);
-            f2 = w5.fma(v2, f2);
-        }
-        float[] z = c;
-        int r0 = co;
-        a0.add(FloatVector.fromArray(F, z, r0)).intoArray(z, r0);
-        a1.add(FloatVector.fromArray(F, z, r0 + L)).intoArray(z, r0 + L);
-        a2.add(FloatVector.fromArray(F, z, r0 + 2 * L)).intoArray(z, r0 + 2 * L);
-        int r1 = co + ldc;
-        b0.add(FloatVector.fromArray(F, z, r1)).intoArray(z, r1);
-        b1.add(FloatVector.fromArray(F, z, r1 + L)).intoArray(z, r1 + L);
-        b2.add(FloatVector.fromArray(F, z, r1 + 2 * L)).intoArray(z, r1 + 2 * L);
-        int r2 = co + 2 * ldc;
-        c0.add(FloatVector.fromArray(F, z, r2)).intoArray(z, r2);
-        c1.add(FloatVector.fromArray(F, z, r2 + L)).intoArray(z, r2 + L);
-        c2.add(FloatVector.fromArray(F, z, r2 + 2 * L)).intoArray(z, r2 + 2 * L);
-        int r3 = co + 3 * ldc;
-        d0.add(FloatVector.fromArray(F, z, r3)).intoArray(z, r3);
-        d1.add(FloatVector.fromArray(F, z, r3 + L)).intoArray(z, r3 + L);
-        d2.add(FloatVector.fromArray(F, z, r3 + 2 * L)).intoArray(z, r3 + 2 * L);
-        int r4 = co + 4 * ldc;
-        e0.add(FloatVector.fromArray(F, z, r4)).intoArray(z, r4);
-        e1.add(FloatVector.fromArray(F, z, r4 + L)).intoArray(z, r4 + L);
-        e2.add(FloatVector.fromArray(F, z, r4 + 2 * L)).intoArray(z, r4 + 2 * L);
-        int r5 = co + 5 * ldc;
-        f0.add(FloatVector.fromArray(F, z, r5)).intoArray(z, r5);
-        f1.add(FloatVector.fromArray(F, z, r5 + L)).intoArray(z, r5 + L);
-        f2.add(FloatVector.fromArray(F, z, r5 + 2 * L)).intoArray(z, r5 + 2 * L);
     }
 
     /// Twelve rows, two vectors.
