@@ -2,6 +2,10 @@ package brantas.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayOutputStream;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -83,5 +87,16 @@ class RunCommandTest {
         assertThat(door.out()).contains("/clear").doesNotContain("\u001b").doesNotContain("tok/s");
         assertThat(door.err()).contains("/nonsense");
         assertThat(Door.feed("", "chat").fine().out()).isEmpty();
+    }
+
+    @Test
+    void aTerminalObeysOnlyUs() {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        PrintStream out = Streams.utf8(bytes);
+        Streams terminal = new Streams(InputStream.nullInputStream(), out, out, "io");
+        terminal.print("a\u001b[2Jb\u009bc\n\t\u00e9");
+        terminal.dim("d\u0007");
+        assertThat(bytes.toString(StandardCharsets.UTF_8))
+                .isEqualTo("a\ufffd[2Jb\ufffdc\n\t\u00e9\u001b[2md\ufffd\u001b[0m");
     }
 }

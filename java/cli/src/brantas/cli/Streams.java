@@ -4,6 +4,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.regex.Pattern;
 
 /// The three standard streams of a command and which of them are terminals. Commands use these and
 /// never the ones of `System`, so that tests can drive them. Text is UTF-8 whatever the locale
@@ -14,6 +15,10 @@ import java.nio.charset.StandardCharsets;
 /// @param err standard error
 /// @param terminals letters of the streams that are terminals: `i`, `o`, `e`
 record Streams(InputStream in, PrintStream out, PrintStream err, String terminals) {
+    /// What a terminal would obey instead of showing.
+    private static final Pattern CONTROL =
+            Pattern.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]");
+
     private static final String DIM = "\u001b[2m";
     private static final String PLAIN = "\u001b[0m";
 
@@ -39,14 +44,14 @@ record Streams(InputStream in, PrintStream out, PrintStream err, String terminal
     /// Prints part of a text at once; on a terminal without control sequences of the model's
     /// making.
     void print(String text) {
-        out.print(shown() ? text.replace('\u001b', '\u241b') : text);
+        out.print(shown() ? CONTROL.matcher(text).replaceAll("\ufffd") : text);
         out.flush();
     }
 
     /// Prints text that matters less: dim on a terminal.
     void dim(String text) {
         if (shown()) {
-            out.print(DIM + text.replace('\u001b', '\u241b') + PLAIN);
+            out.print(DIM + CONTROL.matcher(text).replaceAll("\ufffd") + PLAIN);
             out.flush();
         } else {
             print(text);
