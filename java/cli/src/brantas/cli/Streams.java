@@ -16,8 +16,7 @@ import java.util.regex.Pattern;
 /// @param terminals letters of the streams that are terminals: `i`, `o`, `e`
 record Streams(InputStream in, PrintStream out, PrintStream err, String terminals) {
     /// What a terminal would obey instead of showing.
-    private static final Pattern CONTROL =
-            Pattern.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]");
+    private static final Pattern CONTROL = Pattern.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]");
 
     private static final String DIM = "\u001b[2m";
     private static final String PLAIN = "\u001b[0m";

@@ -143,8 +143,8 @@ final class Lanes {
             sumEach(vectors, 8, to);
             return;
         }
-        FloatVector a = merge(pairSum(vectors, 0), pairSum(vectors, 2), BIT4, BY4);
-        FloatVector b = merge(pairSum(vectors, 4), pairSum(vectors, 6), BIT4, BY4);
+        FloatVector a = merge(pairSum(vectors, 0), pairSum(vectors, 2 * L), BIT4, BY4);
+        FloatVector b = merge(pairSum(vectors, 4 * L), pairSum(vectors, 6 * L), BIT4, BY4);
         FloatVector c = merge(a, b, BIT2, BY2);
         c.add(c.rearrange(BY1)).intoArray(to, 0);
     }
@@ -155,7 +155,7 @@ final class Lanes {
             sumEach(vectors, 4, to);
             return;
         }
-        FloatVector a = merge(pairSum(vectors, 0), pairSum(vectors, 2), BIT4, BY4);
+        FloatVector a = merge(pairSum(vectors, 0), pairSum(vectors, 2 * L), BIT4, BY4);
         FloatVector b = a.add(a.rearrange(BY2));
         b.add(b.rearrange(BY1)).intoArray(to, 0);
     }
@@ -172,8 +172,8 @@ final class Lanes {
     }
 
     private static FloatVector pairSum(float[] vectors, int i) {
-        FloatVector p = FloatVector.fromArray(F, vectors, i * L);
-        return merge(p, FloatVector.fromArray(F, vectors, (i + 1) * L), BIT8, BY8);
+        FloatVector p = FloatVector.fromArray(F, vectors, i);
+        return merge(p, FloatVector.fromArray(F, vectors, i + L), BIT8, BY8);
     }
 
     /// One halving of two vectors: lanes with the bit hold `q`'s, the others `p`'s.
