@@ -56,6 +56,10 @@ final class Experts implements AutoCloseable {
 
     private static final int SINGLES = 64;
     private static final int SEVERAL = 512;
+
+    /// Rows of an expert that share one reading of its weights.
+    private static final int TOKENS = 2 * PANEL;
+
     private static final int HALF = Gemm.BLOCK / 2;
 
     private final Workers workers;
@@ -219,7 +223,7 @@ final class Experts implements AutoCloseable {
     private void several(int rows) {
         blocks = 0;
         for (int e = 0; e < choice.shape().experts(); e++) {
-            for (int from = start[e]; from < start[e + 1]; from += PANEL) {
+            for (int from = start[e]; from < start[e + 1]; from += TOKENS) {
                 blockExpert[blocks] = e;
                 blockFrom[blocks++] = from;
             }
@@ -232,14 +236,16 @@ final class Experts implements AutoCloseable {
     private void severalBlock(int item, int worker) {
         int e = blockExpert[item];
         int from = blockFrom[item];
-        int tokens = Math.min(PANEL, start[e + 1] - from);
-        Gemm.Panels input = inputs[worker].shape(PANEL, tokens, hidden);
-        Gemm.Panels inner = inners[worker].shape(PANEL, tokens, innerDim);
+        int tokens = Math.min(TOKENS, start[e + 1] - from);
+        Gemm.Panels input = inputs[worker].shape(TOKENS, tokens, hidden);
+        Gemm.Panels inner = inners[worker].shape(TOKENS, tokens, innerDim);
         Gemm gemm = linear.gemm(worker);
         for (int t = 0; t < tokens; t++) {
             input.row(t, addresses[from + t]);
         }
-        input.pack(0, 0, Lanes.pad(hidden, UNIT));
+        for (int b = 0; b < input.blocks(); b++) {
+            input.pack(b, 0, Lanes.pad(hidden, UNIT));
+        }
         for (int i = 0; i < innerDim; i += HALF) {
             int n = Math.min(HALF, innerDim - i);
             gemm.clear(Gemm.BLOCK, tokens);
@@ -250,8 +256,10 @@ final class Experts implements AutoCloseable {
             }
         }
         for (int i = innerDim; i < Lanes.pad(innerDim, UNIT); i++) {
-            int at = inner.at(0, i);
-            Arrays.fill(inner.values(), at, at + PANEL, 0f);
+            for (int b = 0; b < inner.blocks(); b++) {
+                int at = inner.at(b, i);
+                Arrays.fill(inner.values(), at, at + PANEL, 0f);
+            }
         }
         for (int n = 0; n < hidden; n += Gemm.BLOCK) {
             int to = Math.min(hidden, n + Gemm.BLOCK);

@@ -151,13 +151,13 @@ final class Gemm {
         }
     }
 
-    /// `SiLU(gate row) · up row` of the result, as row `k` of a panel.
+    /// `SiLU(gate row) · up row` of the result, as row `k` of the panels.
     void silu(int gate, int up, Panels to, int k) {
         for (int t = 0; t < to.tokens; t += L) {
             FloatVector g = FloatVector.fromArray(F, result, gate * STRIDE + t);
             FloatVector silu = g.mul(Lanes.sigmoid(g));
             FloatVector u = FloatVector.fromArray(F, result, up * STRIDE + t);
-            silu.mul(u).intoArray(to.values, to.at(0, k) + t);
+            silu.mul(u).intoArray(to.values, to.at(t / PANEL, k) + t % PANEL);
         }
     }
 

@@ -23,7 +23,7 @@ final class Matrix implements Weight {
     /// @param to row after the last
     record Part(HostTensor tensor, long address, int from, int to, boolean direct) {}
 
-    private static final int BLOCK_BYTES = 1 << 16;
+    private static final int BLOCK_BYTES = 1 << 18;
 
     private final String name;
     private final long bytes;
