@@ -80,7 +80,7 @@ public final class Brantas implements AutoCloseable {
         if (ids.length == 0) {
             throw new BrantasException("The prompt is empty: give it at least one token.");
         }
-        checkIds(ids);
+        checkIds(ids, loaded.model().config().vocabSize());
         for (String stop : request.stops) {
             if (stop.isEmpty()) {
                 throw new BrantasException("A stop string is empty: leave it out.");
@@ -131,8 +131,8 @@ public final class Brantas implements AutoCloseable {
         return plan.context();
     }
 
-    private void checkIds(int[] ids) {
-        int vocabulary = loaded.model().config().vocabSize();
+    /// Refuses ids that the model has no row for.
+    static void checkIds(int[] ids, int vocabulary) {
         for (int id : ids) {
             if (id < 0 || id >= vocabulary) {
                 throw new BrantasException(
@@ -140,6 +140,8 @@ public final class Brantas implements AutoCloseable {
                                 + id
                                 + " is outside the model's vocabulary of "
                                 + vocabulary
+                                + ": use ids from 0 to "
+                                + (vocabulary - 1)
                                 + ".");
             }
         }

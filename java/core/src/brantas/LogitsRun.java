@@ -57,7 +57,9 @@ public record LogitsRun(
         Options sized = options.withSequences(sequences.size());
         try (LoadedModel loaded = LoadedModel.open(folder, sized, positions)) {
             ModelConfig config = loaded.model().config();
-            check(config.vocabSize());
+            for (int[] ids : sequences) {
+                Brantas.checkIds(ids, config.vocabSize());
+            }
             try (SafetensorsWriter writer = new SafetensorsWriter(out, declare(config), Map.of());
                     Arena arena = Arena.ofConfined()) {
                 for (int i = 0; i < sequences.size(); i++) {
@@ -65,21 +67,6 @@ public record LogitsRun(
                 }
                 TeacherForcing.Pieces pieces = new TeacherForcing.Pieces(split, oneByOne);
                 TeacherForcing.run(loaded.model(), sequences, pieces, new FileSink(writer));
-            }
-        }
-    }
-
-    private void check(int vocabulary) {
-        for (int[] ids : sequences) {
-            for (int id : ids) {
-                if (id < 0 || id >= vocabulary) {
-                    throw new BrantasException(
-                            "Token id "
-                                    + id
-                                    + " is outside the model's vocabulary of "
-                                    + vocabulary
-                                    + ".");
-                }
             }
         }
     }

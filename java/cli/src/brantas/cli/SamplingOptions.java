@@ -49,9 +49,14 @@ final class SamplingOptions {
     @Option(names = "--stop", paramLabel = "TEXT", description = "Ends the answer; repeatable.")
     List<String> stops = new ArrayList<>();
 
+    @Option(
+            names = "--literal-user-text",
+            description = "Control strings in user messages are plain text.")
+    boolean literal;
+
     /// Writes what was given into a request.
     Request apply(Request request) {
-        request.mode(mode);
+        request.mode(mode).literalUserText(literal);
         set(maxTokens, request::maxTokens);
         set(temperature, request::temperature);
         set(topP, request::topP);
