@@ -146,8 +146,7 @@ final class Dot {
         float[] in = this.in;
         FloatVector a0 = FloatVector.zero(F), a1 = a0;
         FloatVector b0 = a0, b1 = a0;
-        FloatVector c0 = a0, c1 = a0;
-        FloatVector d0 = a0, d1 = a0;
+        FloatVector c0 = a0, c1 = a0, d0 = a0, d1 = a0;
         int y = x + xStride;
         long w1 = w + weightStride;
         long w2 = w1 + weightStride;
