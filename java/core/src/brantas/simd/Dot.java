@@ -19,6 +19,9 @@ final class Dot {
     /// Weight rows that meet all rows before the next ones are read.
     private static final int GROUP = 8;
 
+    /// Length up to which a weight row counts as short.
+    private static final int SHORT = 2048;
+
     private int k;
     private long weightStride;
     private int xStride;
@@ -60,9 +63,11 @@ final class Dot {
         }
         long w = part.address() + (from - part.from()) * weightStride;
         long last = w + (to - from - 1) * weightStride;
+        // Measured: short weight rows gain from groups only when more rows share them.
+        int least = k <= SHORT ? 6 : 4;
         for (int n = from; n < to; n += GROUP, w += GROUP * weightStride) {
             int count = Math.min(GROUP, to - n);
-            if (rows < 4 || count < GROUP) {
+            if (rows < least || count < GROUP) {
                 few(w, count, x, rows, dst + 4L * n);
             } else {
                 // One row more than is read, so that no load reaches past the weights.
