@@ -19,10 +19,20 @@ record LoadedModel(TensorSource source, Backend backend, Qwen35 model, MemoryPla
     static LoadedModel open(Path folder, Options options, long context) {
         Machine.checkJava();
         // Mapping costs nothing: plan from the headers before any weight is touched.
+        boolean read = options.load() == Load.READ;
+        Progress whileMapping = read ? Progress.NONE : progress(options);
+        Checkpoint mapped = Checkpoint.open(folder, Load.MAP, whileMapping);
         MemoryPlan plan;
-        try (Checkpoint headers = Checkpoint.open(folder, Load.MAP, Progress.NONE)) {
-            plan = plan(headers.name(), headers.config(), headers.bytes(), options, context);
+        try {
+            plan = plan(mapped.name(), mapped.config(), mapped.bytes(), options, context);
+        } catch (RuntimeException e) {
+            mapped.close();
+            throw e;
         }
+        if (!read) {
+            return of(mapped, options, plan);
+        }
+        mapped.close();
         return of(Checkpoint.open(folder, options.load(), progress(options)), options, plan);
     }
 

@@ -7,7 +7,8 @@ import java.util.Arrays;
 import java.util.SequencedMap;
 
 /// Where a model's weights come from: a configuration and named tensors that fit it. The source
-/// owns the tensors' memory until it is closed; nothing is converted here.
+/// owns the tensors' memory until it is closed; nothing is converted here. Whoever makes one has
+/// checked its names and shapes against [WeightNames].
 public interface TensorSource extends AutoCloseable {
 
     /// What is known of a tensor without touching its data.

@@ -26,10 +26,9 @@ public final class ModelLoader {
         this.config = source.config();
     }
 
-    /// Checks the checkpoint and builds the text model on a backend. The source must stay open as
-    /// long as the model.
+    /// Builds the text model of a source on a backend. The source must stay open as long as the
+    /// model.
     public static Qwen35 load(Backend ops, TensorSource source) {
-        WeightNames.check(source);
         return new ModelLoader(ops, source).text();
     }
 
@@ -54,7 +53,7 @@ public final class ModelLoader {
                             feedForward(layer + "mlp.")));
         }
         Weight head =
-                config.tied() ? embedding : ops.matrix(List.of(source.tensor("lm_head.weight")));
+                config.tied() ? embedding : ops.matrix(List.of(source.tensor(WeightNames.HEAD)));
         return new Qwen35(
                 ops,
                 config,

@@ -92,23 +92,19 @@ public final class PlainBackend implements Backend {
     public void gatherOutputs(Buffer dst, Buffer src, StepBatch batch) {
         HostBuffer to = host(dst);
         HostBuffer from = host(src);
-        for (int o = 0; o < batch.outputSpan().rows(); o++) {
-            long bytes = 4L * to.cols();
-            MemorySegment.copy(
-                    from.data(), from.offset(batch.outputRow(o)), to.data(), to.offset(o), bytes);
+        for (int i = 0; i < batch.outputSpan().rows(); i++) {
+            to.copyRow(i, from, batch.outputRow(i));
         }
     }
 
     @Override
     public void download(MemorySegment dst, Buffer src, int from, int count) {
-        HostBuffer b = host(src);
-        MemorySegment.copy(b.data(), b.offset(from), dst, 0, 4L * count * b.cols());
+        host(src).read(from, count, dst);
     }
 
     @Override
     public void upload(Buffer dst, int from, int count, MemorySegment src) {
-        HostBuffer b = host(dst);
-        MemorySegment.copy(src, 0, b.data(), b.offset(from), 4L * count * b.cols());
+        host(dst).write(from, count, src);
     }
 
     @Override

@@ -1,7 +1,6 @@
 package brantas.sample;
 
 import brantas.settings.Sampling;
-import java.util.Arrays;
 import java.util.BitSet;
 
 /// Draws token ids from logits. One sampler serves one engine thread: its scratch arrays are
@@ -222,10 +221,5 @@ public final class Sampler {
         int id = ids[i];
         ids[i] = ids[j];
         ids[j] = id;
-    }
-
-    /// A copy of the candidates of the last draw, for tests.
-    int[] candidates() {
-        return Arrays.copyOf(ids, count);
     }
 }

@@ -115,23 +115,19 @@ public final class SimdBackend implements Backend {
     public void gatherOutputs(Buffer dst, Buffer src, StepBatch batch) {
         HostBuffer to = (HostBuffer) dst;
         HostBuffer from = (HostBuffer) src;
-        long bytes = 4L * from.cols();
         for (int i = 0; i < batch.outputSpan().rows(); i++) {
-            long at = from.offset(batch.outputRow(i));
-            MemorySegment.copy(from.data(), at, to.data(), to.offset(i), bytes);
+            to.copyRow(i, from, batch.outputRow(i));
         }
     }
 
     @Override
     public void download(MemorySegment dst, Buffer src, int from, int count) {
-        HostBuffer s = (HostBuffer) src;
-        MemorySegment.copy(s.data(), s.offset(from), dst, 0, 4L * count * s.cols());
+        ((HostBuffer) src).read(from, count, dst);
     }
 
     @Override
     public void upload(Buffer dst, int from, int count, MemorySegment src) {
-        HostBuffer d = (HostBuffer) dst;
-        MemorySegment.copy(src, 0, d.data(), d.offset(from), 4L * count * d.cols());
+        ((HostBuffer) dst).write(from, count, src);
     }
 
     @Override

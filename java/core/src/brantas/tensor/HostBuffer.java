@@ -58,6 +58,21 @@ public final class HostBuffer implements Buffer {
         return 4L * row * cols;
     }
 
+    /// Copies row `fromRow` of another buffer of the same width to row `row`.
+    public void copyRow(int row, HostBuffer from, int fromRow) {
+        MemorySegment.copy(from.data, from.offset(fromRow), data, offset(row), 4L * cols);
+    }
+
+    /// Copies `count` rows from row `row` on out to packed fp32.
+    public void read(int row, int count, MemorySegment to) {
+        MemorySegment.copy(data, offset(row), to, 0, 4L * count * cols);
+    }
+
+    /// Copies `count` rows of packed fp32 in, from row `row` on.
+    public void write(int row, int count, MemorySegment from) {
+        MemorySegment.copy(from, 0, data, offset(row), 4L * count * cols);
+    }
+
     @Override
     public String toString() {
         return name + " [" + rows + ", " + cols + "]";
