@@ -4,7 +4,6 @@ import brantas.engine.Engine;
 import brantas.engine.EngineLimits;
 import brantas.engine.Generation;
 import brantas.engine.GenerationRequest;
-import brantas.engine.MemoryPlan;
 import brantas.format.KnownSizes;
 import brantas.format.ModelConfig;
 import brantas.format.RandomCheckpoint;
@@ -102,18 +101,15 @@ public record Benchmark(int promptTokens, int generate, int batch, int repeat) {
 
     /// Measures a known size, such as `0.8B`, with random weights made in memory.
     public Result runRandom(String size, Options options) {
-        Machine.checkJava();
         ModelConfig config = KnownSizes.config(size).textOnly();
-        MemoryPlan plan = LoadedModel.plan(size, config, sized(options), positions());
         long begin = System.nanoTime();
-        RandomCheckpoint weights =
-                RandomCheckpoint.create(
+        try (LoadedModel loaded =
+                LoadedModel.random(
                         size,
                         config,
-                        1,
-                        (what, done, total) ->
-                                options.progress().accept(new Options.LoadStep(what, done, total)));
-        try (LoadedModel loaded = LoadedModel.of(weights, sized(options), plan)) {
+                        sized(options),
+                        positions(),
+                        progress -> RandomCheckpoint.create(size, config, 1, progress))) {
             return measure(loaded, options, (System.nanoTime() - begin) * 1e-9);
         }
     }
@@ -156,7 +152,7 @@ public record Benchmark(int promptTokens, int generate, int batch, int repeat) {
                 prefill.times(
                         Work.prefillFlops(config, promptTokens) / promptTokens / peak.median()),
                 loaded.source().name(),
-                loaded.backend().name(),
+                Backends.words(loaded.backend()),
                 threads);
     }
 

@@ -114,7 +114,7 @@ public final class Brantas implements AutoCloseable {
 
     /// The backend in use, for people: `simd`, and what it runs on.
     public String backend() {
-        return loaded.backend().name() + " (" + loaded.backend().description() + ")";
+        return Backends.words(loaded.backend());
     }
 
     /// The backend that such options would give, for people; opens no model.
@@ -122,7 +122,7 @@ public final class Brantas implements AutoCloseable {
     /// @throws BrantasException if there is none
     public static String backend(Options options) {
         try (Backend backend = Backends.open(options)) {
-            return backend.name() + " (" + backend.description() + ")";
+            return Backends.words(backend);
         }
     }
 

@@ -11,7 +11,7 @@ import brantas.format.Progress;
 import brantas.format.TensorSource.TensorInfo;
 import brantas.format.WeightNames;
 import brantas.model.ModelState;
-import brantas.settings.Machine;
+import brantas.op.Backend;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -96,11 +96,18 @@ public record Inspection(
             Map<String, Long> types,
             long bytes,
             Options options) {
-        long available = Machine.availableMemory();
-        MemoryPlan plan =
-                MemoryPlan.of(config, bytes, options.context(), options.sequences(), available);
-        return new Inspection(
-                facts(name, config), parameters, types, memory(plan, config, available));
+        try (Backend backend = Backends.open(options)) {
+            MemoryPlan plan =
+                    MemoryPlan.of(
+                            config,
+                            bytes,
+                            options.context(),
+                            options.sequences(),
+                            backend.memory());
+            Map<String, Object> facts = facts(name, config);
+            facts.put("backend", Backends.words(backend));
+            return new Inspection(facts, parameters, types, memory(plan, config));
+        }
     }
 
     private static Map<String, Object> facts(String name, ModelConfig c) {
@@ -135,7 +142,8 @@ public record Inspection(
         return f;
     }
 
-    private static Map<String, Object> memory(MemoryPlan plan, ModelConfig config, long available) {
+    private static Map<String, Object> memory(MemoryPlan plan, ModelConfig config) {
+        long available = plan.memory().available();
         Map<String, Object> m = new LinkedHashMap<>();
         m.put("weights_bytes", plan.weights());
         m.put("kv_bytes_per_token", plan.kvPerToken());

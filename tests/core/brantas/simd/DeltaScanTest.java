@@ -55,7 +55,7 @@ class DeltaScanTest {
             HostBuffer convolved = (HostBuffer) ops.buffer("convolved", rows, 6);
             HostBuffer projected = (HostBuffer) ops.buffer("projected", rows, 10);
             HostBuffer dst = (HostBuffer) ops.buffer("output", rows, 2);
-            StepBatch batch = new StepBatch(rows, 1);
+            StepBatch batch = new StepBatch(rows, 1, 64);
             batch.clear();
             batch.addSequence(at, 0);
             for (int r = 0; r < rows; r++) {

@@ -101,7 +101,7 @@ abstract class Program {
 
     static StepBatch batch(List<Seq> step) {
         int rows = step.stream().mapToInt(Seq::rows).sum();
-        StepBatch batch = new StepBatch(Math.max(1, rows), Math.max(1, step.size()));
+        StepBatch batch = new StepBatch(Math.max(1, rows), Math.max(1, step.size()), 1 + step.size() * PAGES);
         batch.clear();
         for (Seq s : step) {
             batch.addSequence(s.past(), s.id());

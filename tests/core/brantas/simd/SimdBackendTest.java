@@ -131,7 +131,7 @@ class SimdBackendTest {
             SplittableRandom random = new SplittableRandom(1);
             Weight table = ops.matrix(List.of(Program.tensor(random, DType.BF16, 1, 3, 32)));
             Buffer x = ops.buffer("x", 1, 32);
-            StepBatch batch = new StepBatch(1, 1);
+            StepBatch batch = new StepBatch(1, 1, 1);
             batch.clear();
             batch.addSequence(0, 0);
             batch.addRow(3, 0, 0, 0, true);

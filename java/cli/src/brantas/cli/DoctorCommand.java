@@ -51,6 +51,7 @@ final class DoctorCommand implements Callable<Integer> {
         findings.add(new Finding("cores", (long) Machine.processors(), true, ""));
         findings.add(new Finding("memory_bytes", Machine.totalMemory(), true, ""));
         findings.add(memory());
+        findings.add(driver());
         findings.add(gpu());
         findings.add(demo());
         boolean fine = findings.stream().allMatch(Finding::fine);
@@ -90,14 +91,20 @@ final class DoctorCommand implements Callable<Integer> {
         return new Finding("available_bytes", free, true, free < LITTLE_MEMORY ? remedy : "");
     }
 
-    private static Finding gpu() {
+    private static Finding driver() {
         Optional<Path> driver = DRIVERS.stream().filter(Files::exists).findFirst();
         String value = driver.isPresent() ? "found: " + driver.get() : "not found";
-        String remedy =
-                driver.isPresent()
-                        ? "Nothing to do: this version computes on the CPU and leaves the GPU alone."
-                        : "Nothing to do: this version computes on the CPU.";
-        return new Finding("gpu_driver", value, true, remedy);
+        return new Finding("gpu_driver", value, true, "");
+    }
+
+    /// A GPU is welcome, not needed: without one the remedy says what it would take.
+    private static Finding gpu() {
+        try {
+            String gpu = Brantas.backend(Options.DEFAULTS.withBackend("cuda"));
+            return new Finding("gpu", gpu, true, "");
+        } catch (BrantasException e) {
+            return new Finding("gpu", "none", true, String.valueOf(e.getMessage()));
+        }
     }
 
     private static Finding demo() {

@@ -27,8 +27,23 @@ final class ModelOptions {
     @Option(
             names = "--backend",
             paramLabel = "NAME",
-            description = "auto, simd or plain; default: ${DEFAULT-VALUE}.")
+            description =
+                    "auto, cuda, simd, plain or plain-bf16 (plain with a GPU's roundings); default: ${DEFAULT-VALUE}.")
     String backend = "auto";
+
+    @Option(
+            names = "--device",
+            paramLabel = "WHICH",
+            description =
+                    "GPU by index or UUID, or auto for the one with most free memory; default: ${DEFAULT-VALUE}.")
+    String device = "auto";
+
+    @Option(
+            names = "--graphs",
+            paramLabel = "HOW",
+            description =
+                    "on records decode steps on a GPU and replays them, off launches each kernel; default: ${DEFAULT-VALUE}.")
+    Graphs graphs = Graphs.on;
 
     @Option(names = "--threads", paramLabel = "N", description = "CPU threads; default: all cores.")
     int threads;
@@ -49,6 +64,12 @@ final class ModelOptions {
     enum Load {
         map,
         read
+    }
+
+    /// Lower case because people type them.
+    enum Graphs {
+        on,
+        off
     }
 
     /// The checkpoint's folder.
@@ -78,6 +99,9 @@ final class ModelOptions {
         Options options =
                 Options.DEFAULTS
                         .withBackend(backend)
+                        .withDevice(device)
+                        .withGraphs(graphs == Graphs.on)
+                        .withNotice(io::note)
                         .withThreads(threads)
                         .withRead(load == Load.read)
                         .withContext(context);

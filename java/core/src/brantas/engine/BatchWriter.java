@@ -19,12 +19,19 @@ final class BatchWriter {
             int count = plan.count(i);
             int past = s.computed();
             batch.addSequence(past, s.cache().slot());
+            if (s.request.sampling().penalises()) {
+                batch.countTokens(s.request.prompt().length);
+            }
             int lastPage = (past + count - 1) / pageSize;
             for (int page = 0; page <= lastPage; page++) {
                 batch.addPage(s.cache().page(page));
             }
             for (int t = past; t < past + count; t++) {
-                batch.addRow(s.token(t), t, t, t, t == s.length() - 1);
+                boolean last = t == s.length() - 1;
+                batch.addRow(s.token(t), t, t, t, last);
+                if (last) {
+                    batch.draw(s.request.sampling(), s.length());
+                }
             }
         }
         batch.seal();

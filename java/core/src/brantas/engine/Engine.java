@@ -6,11 +6,8 @@ import brantas.model.ModelState;
 import brantas.model.Qwen35;
 import brantas.model.Workspace;
 import brantas.op.StepBatch;
-import brantas.sample.Sampler;
+import brantas.settings.BrantasException;
 import brantas.spi.Tap;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -27,9 +24,9 @@ public final class Engine implements AutoCloseable {
     private final Scheduler scheduler;
     private final StepBatch batch;
     private final BatchWriter writer;
-    private final Sampler sampler;
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment logits;
+    private final Drawing drawing;
+    private final Runnable forward;
+    private final Runnable forwardAndDraw;
     private final List<Sequence> inbox = new ArrayList<>();
     private final List<Sequence> admitted = new ArrayList<>();
     private final Thread thread;
@@ -47,14 +44,29 @@ public final class Engine implements AutoCloseable {
                 new ModelState(
                         model.ops(), model.config(), limits.pages(), PAGE_SIZE, limits.sequences());
         this.workspace =
-                Workspace.of(model.ops(), model.config(), limits.rows(), limits.sequences());
+                Workspace.of(
+                        model.ops(),
+                        model.config(),
+                        limits.rows(),
+                        limits.sequences(),
+                        limits.sequences());
         this.scheduler =
                 new Scheduler(
                         pages, new SlotPool(limits.sequences()), limits.rows(), limits.sequences());
-        this.batch = new StepBatch(limits.rows(), limits.sequences());
+        this.batch = new StepBatch(limits.rows(), limits.sequences(), limits.pages());
         this.writer = new BatchWriter(batch, PAGE_SIZE);
-        this.sampler = new Sampler(model.config().vocabSize(), allowed);
-        this.logits = arena.allocate(4L * model.config().vocabSize(), 64);
+        this.drawing = Drawing.of(model, limits, allowed);
+        this.forward =
+                () -> {
+                    model.forward(batch, state, workspace, Tap.NONE);
+                    drawing.count(batch);
+                };
+        this.forwardAndDraw =
+                () -> {
+                    forward.run();
+                    model.logits(batch, workspace);
+                    drawing.record(batch, workspace.logits());
+                };
         this.thread = Thread.ofPlatform().daemon().name("brantas-engine").start(this::loop);
     }
 
@@ -64,7 +76,7 @@ public final class Engine implements AutoCloseable {
     public Generation submit(GenerationRequest request) {
         scheduler.check(request);
         Generation generation = new Generation();
-        Sequence sequence = new Sequence(request, generation, model.config().vocabSize());
+        Sequence sequence = new Sequence(request, generation, drawing.countedVocabulary());
         synchronized (lock) {
             if (closed) {
                 throw new IllegalStateException("the engine is closed");
@@ -80,7 +92,10 @@ public final class Engine implements AutoCloseable {
             try {
                 step();
             } catch (RuntimeException | Error e) {
-                scheduler.fail(new IllegalStateException("A step of the engine failed: " + e, e));
+                scheduler.fail(
+                        e instanceof BrantasException said
+                                ? said
+                                : new IllegalStateException("A step of the engine failed: " + e, e));
             }
         }
         scheduler.cancelAll();
@@ -110,28 +125,21 @@ public final class Engine implements AutoCloseable {
         StepPlan plan = scheduler.plan(admitted);
         for (Sequence s : admitted) {
             state.clear(s.cache().slot());
+            drawing.clear(s.cache().slot());
         }
         if (plan.size() == 0) {
             return;
         }
         writer.write(plan);
-        model.forward(batch, state, workspace, Tap.NONE);
-        if (batch.outputs() > 0) {
-            model.logits(batch, workspace);
-        }
+        model.ops().step(batch, batch.outputs() > 0 ? forwardAndDraw : forward);
+        drawing.finish(batch.outputs());
         int output = 0;
         for (int i = 0; i < plan.size(); i++) {
             Sequence s = plan.sequence(i);
             boolean draws = plan.count(i) == s.pending();
-            scheduler.commit(s, plan.count(i), draws ? draw(s, output++) : -1);
+            int id = draws ? drawing.take(workspace.logits(), output++, s) : -1;
+            scheduler.commit(s, plan.count(i), id);
         }
-    }
-
-    private int draw(Sequence s, int output) {
-        model.ops().download(logits, workspace.logits(), output, 1);
-        MemorySegment.copy(
-                logits, ValueLayout.JAVA_FLOAT, 0, sampler.row(), 0, model.config().vocabSize());
-        return sampler.draw(s.request.sampling(), s.counts, s.length());
     }
 
     /// Cancels what runs and ends the thread. The model stays open.
@@ -152,7 +160,7 @@ public final class Engine implements AutoCloseable {
         for (Sequence s : inbox) {
             s.generation.outbox().finish(FinishReason.CANCELLED);
         }
-        arena.close();
+        drawing.close();
         if (interrupted) {
             Thread.currentThread().interrupt();
         }

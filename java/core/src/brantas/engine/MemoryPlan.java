@@ -3,6 +3,7 @@ package brantas.engine;
 import brantas.format.ModelConfig;
 import brantas.model.ModelState;
 import brantas.model.Workspace;
+import brantas.op.MemoryBudget;
 import brantas.settings.BrantasException;
 import java.util.Locale;
 
@@ -14,27 +15,31 @@ import java.util.Locale;
 /// @param workspace bytes of intermediates
 /// @param context positions that all sequences share
 /// @param sequences sequences at once
+/// @param memory where all this has to fit
 public record MemoryPlan(
         long weights,
         long kvPerToken,
         long statePerSequence,
         long workspace,
         long context,
-        int sequences) {
+        int sequences,
+        MemoryBudget memory) {
     private static final long USUAL_CONTEXT = 32_768;
     private static final long LEAST_CONTEXT = 1_024;
     private static final long JVM = 150L << 20;
 
-    /// Plans an engine on a CPU backend.
+    /// Plans an engine.
     ///
     /// @param context positions wanted; 0 takes the usual number, less if the memory asks for it
-    /// @param available bytes that can be taken
+    /// @param memory of the backend
     public static MemoryPlan of(
-            ModelConfig config, long weights, long context, int sequences, long available) {
-        long perToken = ModelState.kvBytesPerToken(config, 4);
-        long state = ModelState.stateBytes(config, 4);
+            ModelConfig config, long weights, long context, int sequences, MemoryBudget memory) {
+        long perToken = ModelState.kvBytesPerToken(config, memory.valueBytes());
+        long state = ModelState.stateBytes(config, memory.valueBytes());
         EngineLimits limits = EngineLimits.of(sequences, 0);
-        long workspace = Workspace.bytes(config, limits.rows(), sequences);
+        long workspace =
+                Workspace.bytes(config, limits.rows(), sequences, memory.valueBytes());
+        long available = memory.available();
         long wanted = context;
         if (context == 0) {
             wanted = Math.min(config.maxPositions(), USUAL_CONTEXT);
@@ -42,7 +47,7 @@ public record MemoryPlan(
             long fitting = perToken == 0 ? wanted : left / 2 / perToken;
             wanted = Math.clamp(fitting, Math.min(LEAST_CONTEXT, wanted), wanted);
         }
-        return new MemoryPlan(weights, perToken, state, workspace, wanted, sequences);
+        return new MemoryPlan(weights, perToken, state, workspace, wanted, sequences, memory);
     }
 
     /// Everything together, the Java virtual machine included.
@@ -51,13 +56,14 @@ public record MemoryPlan(
     }
 
     /// Refuses what does not fit, with the numbers and what to change.
-    public void check(String model, long available) {
+    public void check(String model) {
+        long available = memory.available();
         if (total() > available) {
             throw new BrantasException(
                     String.format(
                             Locale.ROOT,
                             "%s needs %s (weights %s, KV cache %s for %d positions, state %s for %d sequences, workspace %s)"
-                                    + " and this machine has %s available, %s too little: lower --context or --sequences,"
+                                    + " and %s has %s available, %s too little: lower --context or --sequences,"
                                     + " or take a smaller model.",
                             model,
                             gib(total()),
@@ -67,6 +73,7 @@ public record MemoryPlan(
                             gib(statePerSequence * sequences),
                             sequences,
                             gib(workspace),
+                            memory.where(),
                             gib(available),
                             gib(total() - available)));
         }

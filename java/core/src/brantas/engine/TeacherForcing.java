@@ -116,18 +116,35 @@ public final class TeacherForcing {
                         pages.total(),
                         Engine.PAGE_SIZE,
                         sequences.size());
-        Workspace ws = Workspace.of(model.ops(), model.config(), rows, outputs);
+        Workspace ws = Workspace.of(model.ops(), model.config(), rows, sequences.size(), outputs);
         for (int i = 0; i < sequences.size(); i++) {
             int[] ids = sequences.get(i);
             runs.add(new Run(i, ids, SequenceCache.admit(pages, slots, ids.length)));
         }
-        StepBatch batch = new StepBatch(rows, sequences.size());
+        StepBatch batch = new StepBatch(rows, sequences.size(), pages.total());
+        Runnable forward = () -> model.forward(batch, state, ws, Tap.NONE);
         try (Arena arena = Arena.ofConfined()) {
             int wide = Math.max(outputs * vocabulary, rows * model.config().hiddenSize());
             MemorySegment scratch = arena.allocate(4L * wide, 64);
             List<Run> step = plan(rows);
             while (!step.isEmpty()) {
-                step(step, batch, state, ws, scratch);
+                fill(step, batch);
+                if (sink.taps()) {
+                    List<Run> now = step;
+                    model.ops().begin(batch);
+                    model.forward(
+                            batch,
+                            state,
+                            ws,
+                            (layer, hidden, n) -> hidden(now, batch, layer, hidden, scratch));
+                } else {
+                    model.ops().step(batch, forward);
+                }
+                logits(step, batch, ws, scratch);
+                for (Run run : step) {
+                    run.done += run.take;
+                    run.left -= run.take;
+                }
                 step = plan(rows);
             }
         }
@@ -151,12 +168,7 @@ public final class TeacherForcing {
         return one;
     }
 
-    private void step(
-            List<Run> step,
-            StepBatch batch,
-            ModelState state,
-            Workspace ws,
-            MemorySegment scratch) {
+    private static void fill(List<Run> step, StepBatch batch) {
         batch.clear();
         for (Run run : step) {
             batch.addSequence(run.done, run.cache.slot());
@@ -168,16 +180,6 @@ public final class TeacherForcing {
             }
         }
         batch.seal();
-        Tap tap =
-                sink.taps()
-                        ? (layer, hidden, n) -> hidden(step, batch, layer, hidden, scratch)
-                        : Tap.NONE;
-        model.forward(batch, state, ws, tap);
-        logits(step, batch, ws, scratch);
-        for (Run run : step) {
-            run.done += run.take;
-            run.left -= run.take;
-        }
     }
 
     private void hidden(

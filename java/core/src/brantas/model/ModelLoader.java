@@ -2,6 +2,7 @@ package brantas.model;
 
 import brantas.format.FeedForwardConfig;
 import brantas.format.ModelConfig;
+import brantas.format.Progress;
 import brantas.format.TensorSource;
 import brantas.format.WeightNames;
 import brantas.op.AttentionNorms;
@@ -19,9 +20,12 @@ public final class ModelLoader {
     private final Backend ops;
     private final TensorSource source;
     private final ModelConfig config;
+    private final Progress progress;
+    private long done;
 
-    private ModelLoader(Backend ops, TensorSource source) {
+    private ModelLoader(Backend ops, TensorSource source, Progress progress) {
         this.ops = ops;
+        this.progress = progress;
         this.source = source;
         this.config = source.config();
     }
@@ -29,12 +33,27 @@ public final class ModelLoader {
     /// Builds the text model of a source on a backend. The source must stay open as long as the
     /// model.
     public static Qwen35 load(Backend ops, TensorSource source) {
-        return new ModelLoader(ops, source).text();
+        return load(ops, source, Progress.NONE);
+    }
+
+    /// As [#load(Backend, TensorSource)].
+    ///
+    /// @param progress told of the bytes handed to the backend
+    public static Qwen35 load(Backend ops, TensorSource source, Progress progress) {
+        return new ModelLoader(ops, source, progress).text();
+    }
+
+    /// A tensor on its way to the backend.
+    private HostTensor take(String name) {
+        HostTensor tensor = source.tensor(name);
+        done += tensor.data().byteSize();
+        progress.at("copying weights", done, source.bytes());
+        return tensor;
     }
 
     private Qwen35 text() {
         String prefix = config.prefix();
-        Weight embedding = ops.matrix(List.of(source.tensor(prefix + "embed_tokens.weight")));
+        Weight embedding = ops.matrix(List.of(take(prefix + "embed_tokens.weight")));
         List<Block> blocks = new ArrayList<>();
         for (int i = 0; i < config.layers(); i++) {
             String layer = prefix + "layers." + i + ".";
@@ -53,7 +72,7 @@ public final class ModelLoader {
                             feedForward(layer + "mlp.")));
         }
         Weight head =
-                config.tied() ? embedding : ops.matrix(List.of(source.tensor(WeightNames.HEAD)));
+                config.tied() ? embedding : ops.matrix(List.of(take(WeightNames.HEAD)));
         return new Qwen35(
                 ops,
                 config,
@@ -104,8 +123,8 @@ public final class ModelLoader {
         List<HostTensor> up = new ArrayList<>();
         List<HostTensor> down = new ArrayList<>();
         if (source.tensors().containsKey(p + "experts.gate_up_proj")) {
-            HostTensor gateUp = source.tensor(p + "experts.gate_up_proj");
-            HostTensor downs = source.tensor(p + "experts.down_proj");
+            HostTensor gateUp = take(p + "experts.gate_up_proj");
+            HostTensor downs = take(p + "experts.down_proj");
             for (int i = 0; i < e.experts(); i++) {
                 gate.add(gateUp.slice(i).rows(0, e.inner()));
                 up.add(gateUp.slice(i).rows(e.inner(), 2 * e.inner()));
@@ -114,28 +133,28 @@ public final class ModelLoader {
         } else {
             for (int i = 0; i < e.experts(); i++) {
                 String expert = p + "experts." + i + ".";
-                gate.add(source.tensor(expert + "gate_proj.weight"));
-                up.add(source.tensor(expert + "up_proj.weight"));
-                down.add(source.tensor(expert + "down_proj.weight"));
+                gate.add(take(expert + "gate_proj.weight"));
+                up.add(take(expert + "up_proj.weight"));
+                down.add(take(expert + "down_proj.weight"));
             }
         }
-        gate.add(source.tensor(p + "shared_expert.gate_proj.weight"));
-        up.add(source.tensor(p + "shared_expert.up_proj.weight"));
-        down.add(source.tensor(p + "shared_expert.down_proj.weight"));
+        gate.add(take(p + "shared_expert.gate_proj.weight"));
+        up.add(take(p + "shared_expert.up_proj.weight"));
+        down.add(take(p + "shared_expert.down_proj.weight"));
         return new ExpertTensors(gate, up, down);
     }
 
     private Weight matrix(String prefix, String... names) {
         List<HostTensor> parts = new ArrayList<>();
         for (String name : names) {
-            parts.add(source.tensor(prefix + name + ".weight"));
+            parts.add(take(prefix + name + ".weight"));
         }
         return ops.matrix(parts);
     }
 
     /// A small tensor as it is; `[C, 1, taps]` convolutions become `[C, taps]`.
     private Weight vector(String name) {
-        HostTensor t = source.tensor(name);
+        HostTensor t = take(name);
         return ops.vector(t.shape().length == 3 ? t.reshape(t.shape()[0], t.shape()[2]) : t);
     }
 }

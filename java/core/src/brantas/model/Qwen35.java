@@ -11,9 +11,9 @@ import java.util.List;
 /// Straight-line code over the op contract; weights only, so that any number of states and
 /// workspaces can use one model.
 ///
-/// Activations between ops are whatever the backend keeps; on the CPU they are fp32, as are all
-/// accumulations of `simd` (fp64 in `plain`). This is the only place where that is decided: buffers
-/// are fp32.
+/// Activations between ops are whatever the backend keeps: fp32 on the CPU, as are all accumulations
+/// of `simd` (fp64 in `plain`); bf16 on a GPU, with fp32 accumulations. Rotations and logits are fp32
+/// everywhere.
 ///
 /// @param embedding `[vocabulary, hidden]`
 /// @param norm `[hidden]`, zero-centred
@@ -27,9 +27,8 @@ public record Qwen35(
         Weight head,
         long weightBytes) {
     /// Runs the rows of a batch through all blocks; states advance, `ws.hidden` holds the residual
-    /// stream.
+    /// stream. Part of a step: see [Backend#step].
     public void forward(StepBatch batch, ModelState state, Workspace ws, Tap tap) {
-        ops.begin(batch);
         ops.embed(ws.hidden(), embedding, batch);
         ops.rotations(ws.rotations(), state.rope(), batch);
         for (int i = 0; i < blocks.size(); i++) {

@@ -7,6 +7,7 @@ import brantas.op.Backend;
 import brantas.op.DeltaShape;
 import brantas.op.ExpertShape;
 import brantas.op.Routing;
+import brantas.op.StepSizes;
 import brantas.tensor.Buffer;
 
 /// Every intermediate of a forward pass, sized once for the largest step. Blocks share it: a step
@@ -43,8 +44,10 @@ public record Workspace(
         Buffer logits) {
     private static final ExpertShape NO_EXPERTS = new ExpertShape(1, 1, 1, 1);
 
-    /// Room for steps of up to `rows` rows of which up to `outputs` want logits at a time.
-    public static Workspace of(Backend ops, ModelConfig config, int rows, int outputs) {
+    /// Room for steps of up to `rows` rows in up to `sequences` sequences, of which up to `outputs`
+    /// rows want logits at a time.
+    public static Workspace of(
+            Backend ops, ModelConfig config, int rows, int sequences, int outputs) {
         int hidden = config.hiddenSize();
         DeltaShape delta = Shapes.delta(config);
         AttentionShape attention = Shapes.attention(config);
@@ -54,10 +57,11 @@ public record Workspace(
                 config.feedForward() instanceof FeedForwardConfig.Experts e
                         ? ops.routing(Shapes.experts(e), hidden, rows)
                         : ops.routing(NO_EXPERTS, 1, 0);
+        ops.reserve(new StepSizes(rows, sequences, delta, attention));
         return new Workspace(
                 ops.buffer("hidden", rows, hidden),
                 ops.buffer("normed", rows, hidden),
-                ops.buffer("rotations", rows, attention.rotaryDim()),
+                ops.floats("rotations", rows, attention.rotaryDim()),
                 ops.buffer("delta in", rows, delta.projected()),
                 ops.buffer("convolved", rows, delta.channels()),
                 ops.buffer("delta out", rows, delta.valueWidth()),
@@ -68,11 +72,13 @@ public record Workspace(
                 ops.buffer("inner", inner == 0 ? 0 : rows, inner),
                 routing,
                 ops.buffer("outputs", outputs, hidden),
-                ops.buffer("logits", outputs, config.vocabSize()));
+                ops.floats("logits", outputs, config.vocabSize()));
     }
 
-    /// Bytes that [#of] takes on a CPU backend, for planning.
-    public static long bytes(ModelConfig config, int rows, int outputs) {
+    /// Bytes that [#of] takes, for planning.
+    ///
+    /// @param valueBytes of an activation
+    public static long bytes(ModelConfig config, int rows, int outputs, int valueBytes) {
         DeltaShape delta = Shapes.delta(config);
         AttentionShape attention = Shapes.attention(config);
         long perRow =
@@ -90,6 +96,7 @@ public record Workspace(
                             e.perToken() * (3L * e.inner() + 2L * config.hiddenSize())
                                     + 3L * e.sharedInner();
                 };
-        return 4 * (rows * perRow + outputs * ((long) config.hiddenSize() + config.vocabSize()));
+        return valueBytes * (rows * perRow + (long) outputs * config.hiddenSize())
+                + 4L * outputs * config.vocabSize();
     }
 }

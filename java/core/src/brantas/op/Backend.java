@@ -2,7 +2,9 @@ package brantas.op;
 
 import brantas.tensor.Buffer;
 import brantas.tensor.HostTensor;
+import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
 
 /// Everything a forward pass needs of a device: it turns stored tensors into weights, owns all
 /// working memory, and runs the ops. Calls name the destination first, take a whole batch, and
@@ -26,8 +28,15 @@ public interface Backend
     /// The matrices of a mixture of experts for [ExpertOps#experts].
     Weight experts(ExpertTensors tensors, ExpertShape shape);
 
-    /// Working memory of `rows × cols` fp32, zeroed.
+    /// Working memory for activations of `rows × cols`, zeroed, in the type that this backend rounds
+    /// activations to: fp32 on the CPU, bf16 on a GPU.
     Buffer buffer(String name, int rows, int cols);
+
+    /// Working memory of `rows × cols` fp32, zeroed: rotations and logits.
+    Buffer floats(String name, int rows, int cols);
+
+    /// Makes room for what ops keep to themselves; called once, before the first step of such sizes.
+    default void reserve(StepSizes sizes) {}
 
     /// Room for the routing of so many rows; also sizes the memory that [ExpertOps#experts] needs
     /// for them.
@@ -38,6 +47,28 @@ public interface Backend
 
     /// The state of one delta-rule layer.
     DeltaState deltaState(DeltaShape shape, int slots);
+
+    /// Memory of the device, and how wide it keeps values: what a plan is made from.
+    MemoryBudget memory();
+
+    /// Runs the ops of a step. A backend may record them at first sight of `ops` and of the batch's
+    /// size, and replay the recording later: `ops` must be the same object in every step, call ops
+    /// only, and depend on nothing but the batch.
+    default void step(StepBatch batch, Runnable ops) {
+        begin(batch);
+        ops.run();
+    }
+
+    /// A way to draw tokens where the logits are; empty where the host should do it.
+    ///
+    /// @param vocabulary width of a row of logits
+    /// @param allowed ids that may be drawn
+    /// @param slots sequences whose tokens are counted at the same time
+    /// @param outputs tokens of a step, at most
+    default Optional<TokenSampler> sampler(
+            int vocabulary, BitSet allowed, int slots, int outputs) {
+        return Optional.empty();
+    }
 
     /// Frees everything; weights and buffers are dead afterwards.
     @Override

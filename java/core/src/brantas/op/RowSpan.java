@@ -7,11 +7,27 @@ package brantas.op;
 ///
 /// @param singles rows that are alone in their sequence; they come first
 /// @param rows all rows
-public record RowSpan(int singles, int rows) {
+/// @param of what is counted: a backend that records a step replays it with other counts
+public record RowSpan(int singles, int rows, Of of) {
+    /// What the rows of a span are.
+    public enum Of {
+        /// All rows of the step.
+        STEP,
+        /// The outputs in the step's window.
+        OUTPUTS,
+        /// Rows that belong to no step.
+        FREE
+    }
+
     /// Checks the order.
     public RowSpan {
         if (singles < 0 || singles > rows) {
             throw new IllegalArgumentException(singles + " single rows of " + rows);
         }
+    }
+
+    /// Rows that belong to no step.
+    public RowSpan(int singles, int rows) {
+        this(singles, rows, Of.FREE);
     }
 }

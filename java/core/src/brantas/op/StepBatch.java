@@ -1,5 +1,6 @@
 package brantas.op;
 
+import brantas.settings.Sampling;
 import java.util.Arrays;
 
 /// One step of the engine as arrays: the rows (tokens) of every sequence that takes part, where
@@ -11,21 +12,25 @@ public final class StepBatch {
     private final int[] rowStart;
     private final int[] past;
     private final int[] slot;
+    private final int[] counted;
     private final int[] pageStart;
-    private int[] pages;
+    private final int[] pages;
     private final int[] outputRow;
+    private final Sampling[] sampling;
+    private final long[] drawPosition;
     private final int maxRows;
     private int sequences;
     private int singles;
     private int outputs;
     private int outputSingles;
     private int windowFrom;
-    private RowSpan span = new RowSpan(0, 0);
-    private RowSpan outputSpan = new RowSpan(0, 0);
+    private RowSpan span = new RowSpan(0, 0, RowSpan.Of.STEP);
+    private RowSpan outputSpan = new RowSpan(0, 0, RowSpan.Of.OUTPUTS);
 
     /// @param maxRows rows a step may have
     /// @param maxSequences sequences a step may have
-    public StepBatch(int maxRows, int maxSequences) {
+    /// @param maxPages pages that all its sequences may hold together
+    public StepBatch(int maxRows, int maxSequences, int maxPages) {
         this.maxRows = maxRows;
         tokens = new int[maxRows];
         positions = new int[3 * maxRows];
@@ -33,8 +38,12 @@ public final class StepBatch {
         rowStart = new int[maxSequences + 1];
         past = new int[maxSequences];
         slot = new int[maxSequences];
+        counted = new int[maxSequences];
         pageStart = new int[maxSequences + 1];
-        pages = new int[16];
+        pages = new int[maxPages];
+        sampling = new Sampling[maxRows];
+        drawPosition = new long[maxRows];
+        Arrays.fill(sampling, Sampling.GREEDY);
     }
 
     /// Forgets everything.
@@ -54,6 +63,7 @@ public final class StepBatch {
     public void addSequence(int pastTokens, int stateSlot) {
         past[sequences] = pastTokens;
         slot[sequences] = stateSlot;
+        counted[sequences] = -1;
         sequences++;
         rowStart[sequences] = rowStart[sequences - 1];
         pageStart[sequences] = pageStart[sequences - 1];
@@ -61,12 +71,22 @@ public final class StepBatch {
 
     /// Appends a page to the page table of the current sequence.
     public void addPage(int page) {
-        int at = pageStart[sequences];
-        if (at == pages.length) {
-            pages = Arrays.copyOf(pages, 2 * at);
-        }
-        pages[at] = page;
-        pageStart[sequences]++;
+        pages[pageStart[sequences]++] = page;
+    }
+
+    /// Has the tokens of the current sequence counted for penalties.
+    ///
+    /// @param promptLength tokens at its beginning that were given
+    public void countTokens(int promptLength) {
+        counted[sequences - 1] = promptLength;
+    }
+
+    /// Says how the token after the last output is drawn; greedily if nothing is said.
+    ///
+    /// @param position index of the drawn token in its sequence
+    public void draw(Sampling how, long position) {
+        sampling[outputs - 1] = how;
+        drawPosition[outputs - 1] = position;
     }
 
     /// Appends a token to the current sequence.
@@ -79,6 +99,7 @@ public final class StepBatch {
         positions[maxRows + row] = h;
         positions[2 * maxRows + row] = w;
         if (output) {
+            sampling[outputs] = Sampling.GREEDY;
             outputRow[outputs++] = row;
         }
         rowStart[sequences]++;
@@ -128,7 +149,23 @@ public final class StepBatch {
     }
 
     private static RowSpan renew(RowSpan old, int singles, int rows) {
-        return old.singles() == singles && old.rows() == rows ? old : new RowSpan(singles, rows);
+        boolean same = old.singles() == singles && old.rows() == rows;
+        return same ? old : new RowSpan(singles, rows, old.of());
+    }
+
+    /// Rows a step may have.
+    public int maxRows() {
+        return maxRows;
+    }
+
+    /// Sequences a step may have.
+    public int maxSequences() {
+        return slot.length;
+    }
+
+    /// Pages that all sequences of a step may hold together.
+    public int maxPages() {
+        return pages.length;
     }
 
     /// Rows in the batch.
@@ -181,13 +218,49 @@ public final class StepBatch {
         return slot[sequence];
     }
 
+    /// Prompt length of a sequence whose tokens are counted for penalties, or −1.
+    public int counted(int sequence) {
+        return counted[sequence];
+    }
+
+    /// Pages in the sequence's page table.
+    public int pageCount(int sequence) {
+        return pageStart[sequence + 1] - pageStart[sequence];
+    }
+
     /// Page `index` of the sequence's page table.
     public int page(int sequence, int index) {
         return pages[pageStart[sequence] + index];
     }
 
+    /// First output of the window.
+    public int windowFrom() {
+        return windowFrom;
+    }
+
     /// Row that output `index` of the window stands for.
     public int outputRow(int index) {
         return outputRow[windowFrom + index];
+    }
+
+    /// Row that output `index`, counted from the first of all, stands for.
+    public int outputRowOfAll(int index) {
+        return outputRow[index];
+    }
+
+    /// The sequence that a row belongs to.
+    public int sequenceOf(int row) {
+        int at = Arrays.binarySearch(rowStart, 0, sequences + 1, row);
+        return at >= 0 ? at : -at - 2;
+    }
+
+    /// How the token after output `index`, counted from the first of all, is drawn.
+    public Sampling sampling(int index) {
+        return sampling[index];
+    }
+
+    /// Index of that token in its sequence.
+    public long drawPosition(int index) {
+        return drawPosition[index];
     }
 }

@@ -2,19 +2,22 @@ package brantas.plain;
 
 import brantas.op.AttentionShape;
 import brantas.op.KvCache;
+import brantas.tensor.Bf16;
 import brantas.tensor.HostPages;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// Keys and values in fp32, a page `[2, kvHead, position, headDim]`.
+/// Keys and values in fp32, rounded to bf16 on request, a page `[2, kvHead, position, headDim]`.
 final class Cache implements KvCache {
     final AttentionShape shape;
     private final int pageSize;
+    private final boolean rounded;
     private final HostPages pages;
 
-    Cache(Arena arena, AttentionShape shape, int pageSize, int pages) {
+    Cache(Arena arena, AttentionShape shape, int pageSize, int pages, boolean rounded) {
         this.shape = shape;
+        this.rounded = rounded;
         this.pageSize = pageSize;
         this.pages = new HostPages(arena, pages, 2L * shape.kvHeads() * pageSize * shape.headDim());
     }
@@ -37,7 +40,8 @@ final class Cache implements KvCache {
         MemorySegment p = pages.page(page);
         long from = index(plane, head, position);
         for (int i = 0; i < src.length; i++) {
-            p.setAtIndex(ValueLayout.JAVA_FLOAT, from + i, (float) src[i]);
+            float value = (float) src[i];
+            p.setAtIndex(ValueLayout.JAVA_FLOAT, from + i, rounded ? Bf16.round(value) : value);
         }
     }
 

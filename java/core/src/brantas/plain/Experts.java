@@ -4,6 +4,7 @@ import brantas.op.ExpertShape;
 import brantas.op.ExpertTensors;
 import brantas.op.Routing;
 import brantas.op.Weight;
+import brantas.tensor.Bf16;
 import brantas.tensor.HostBuffer;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -13,14 +14,20 @@ final class Experts {
     private Experts() {}
 
     /// The matrices of a layer: routed experts, then the shared one.
-    record Set(ExpertShape shape, List<Matrix> gate, List<Matrix> up, List<Matrix> down)
+    record Set(
+            ExpertShape shape,
+            List<Matrix> gate,
+            List<Matrix> up,
+            List<Matrix> down,
+            boolean rounded)
             implements Weight {
-        static Set of(ExpertTensors t, ExpertShape shape) {
+        static Set of(ExpertTensors t, ExpertShape shape, boolean rounded) {
             return new Set(
                     shape,
                     t.gate().stream().map(m -> Matrix.of(List.of(m))).toList(),
                     t.up().stream().map(m -> Matrix.of(List.of(m))).toList(),
-                    t.down().stream().map(m -> Matrix.of(List.of(m))).toList());
+                    t.down().stream().map(m -> Matrix.of(List.of(m))).toList(),
+                    rounded);
         }
 
         @Override
@@ -117,7 +124,8 @@ final class Experts {
             gate.row(i, line);
             double g = Linear.dot(line, x);
             up.row(i, line);
-            inner[i] = Scalar.silu(g) * Linear.dot(line, x);
+            double v = Scalar.silu(g) * Linear.dot(line, x);
+            inner[i] = set.rounded() ? Bf16.round((float) v) : v;
         }
         for (int i = 0; i < sum.length; i++) {
             down.row(i, line);

@@ -6,6 +6,7 @@ import brantas.op.Backend;
 import brantas.op.DeltaGates;
 import brantas.op.DeltaShape;
 import brantas.op.DeltaState;
+import brantas.op.MemoryBudget;
 import brantas.op.ExpertShape;
 import brantas.op.ExpertTensors;
 import brantas.op.KvCache;
@@ -14,6 +15,7 @@ import brantas.op.Routing;
 import brantas.op.RowSpan;
 import brantas.op.StepBatch;
 import brantas.op.Weight;
+import brantas.settings.Machine;
 import brantas.tensor.Buffer;
 import brantas.tensor.HostBuffer;
 import brantas.tensor.HostTensor;
@@ -23,17 +25,37 @@ import java.util.List;
 
 /// The referee: every op as the formula is written, scalar, fp64 accumulation, no fast path. Other
 /// backends are compared with it; it is never tuned.
+///
+/// With roundings it rounds to bf16 what a GPU keeps in bf16 between ops (spec 2): activations, keys
+/// and values, the inner rows of experts. Everything inside an op stays fp64.
 public final class PlainBackend implements Backend {
     private final Arena arena = Arena.ofShared();
+    private final boolean rounded;
+
+    /// Activations in fp32.
+    public PlainBackend() {
+        this(false);
+    }
+
+    /// @param rounded whether activations between ops are rounded to bf16
+    public PlainBackend(boolean rounded) {
+        this.rounded = rounded;
+    }
 
     @Override
     public String name() {
-        return "plain";
+        return rounded ? "plain-bf16" : "plain";
     }
 
     @Override
     public String description() {
-        return "scalar Java, fp64 accumulation";
+        String between = rounded ? ", bf16 between ops" : "";
+        return "scalar Java, fp64 accumulation" + between;
+    }
+
+    @Override
+    public MemoryBudget memory() {
+        return new MemoryBudget("this machine", Machine.availableMemory(), 4, false);
     }
 
     @Override
@@ -48,11 +70,16 @@ public final class PlainBackend implements Backend {
 
     @Override
     public Weight experts(ExpertTensors tensors, ExpertShape shape) {
-        return Experts.Set.of(tensors, shape);
+        return Experts.Set.of(tensors, shape, rounded);
     }
 
     @Override
     public Buffer buffer(String name, int rows, int cols) {
+        return new HostBuffer(arena, name, rows, cols, rounded);
+    }
+
+    @Override
+    public Buffer floats(String name, int rows, int cols) {
         return new HostBuffer(arena, name, rows, cols);
     }
 
@@ -63,7 +90,7 @@ public final class PlainBackend implements Backend {
 
     @Override
     public KvCache kvCache(AttentionShape shape, int pageSize, int pages) {
-        return new Cache(arena, shape, pageSize, pages);
+        return new Cache(arena, shape, pageSize, pages, rounded);
     }
 
     @Override

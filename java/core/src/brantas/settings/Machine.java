@@ -55,6 +55,17 @@ public final class Machine {
         return Optional.ofNullable(System.getProperty("brantas.home")).map(Path::of);
     }
 
+    /// The image of the GPU kernels that the environment names, instead of the installed one.
+    public static Optional<Path> kernelImage() {
+        return Optional.ofNullable(System.getenv("BRANTAS_KERNELS")).map(Path::of);
+    }
+
+    /// Whether the environment asks for waiting after every launch, so that an error names its
+    /// kernel.
+    public static boolean synchronousLaunches() {
+        return "1".equals(System.getenv("BRANTAS_SYNCHRONOUS"));
+    }
+
     /// Which standard streams a launcher found to be terminals: letters `i`, `o`, `e`; none without
     /// a launcher.
     public static String terminals() {

@@ -6,6 +6,7 @@ import brantas.op.Backend;
 import brantas.op.DeltaGates;
 import brantas.op.DeltaShape;
 import brantas.op.DeltaState;
+import brantas.op.MemoryBudget;
 import brantas.op.ExpertShape;
 import brantas.op.ExpertTensors;
 import brantas.op.KvCache;
@@ -14,6 +15,7 @@ import brantas.op.Routing;
 import brantas.op.RowSpan;
 import brantas.op.StepBatch;
 import brantas.op.Weight;
+import brantas.settings.Machine;
 import brantas.tensor.Buffer;
 import brantas.tensor.HostBuffer;
 import brantas.tensor.HostTensor;
@@ -80,6 +82,16 @@ public final class SimdBackend implements Backend {
     @Override
     public Buffer buffer(String name, int rows, int cols) {
         return new HostBuffer(arena, name, rows, cols);
+    }
+
+    @Override
+    public Buffer floats(String name, int rows, int cols) {
+        return buffer(name, rows, cols);
+    }
+
+    @Override
+    public MemoryBudget memory() {
+        return new MemoryBudget("this machine", Machine.availableMemory(), 4, false);
     }
 
     @Override

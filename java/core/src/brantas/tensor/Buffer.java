@@ -1,6 +1,6 @@
 package brantas.tensor;
 
-/// Working memory that a backend made: `[rows, cols]` fp32, row-major as far as a caller may know.
+/// Working memory that a backend made: `[rows, cols]`, in the precision that the backend chose.
 /// Opaque: only the backend that made it looks inside, so that it can live on a device.
 public interface Buffer {
     /// What it holds, for messages.

@@ -10,6 +10,7 @@ public final class HostBuffer implements Buffer {
     private final String name;
     private final int rows;
     private final int cols;
+    private final boolean rounded;
     private final MemorySegment data;
 
     /// @param arena owns the memory
@@ -17,9 +18,19 @@ public final class HostBuffer implements Buffer {
     /// @param rows capacity
     /// @param cols fp32 values of one row
     public HostBuffer(Arena arena, String name, int rows, int cols) {
+        this(arena, name, rows, cols, false);
+    }
+
+    /// @param arena owns the memory
+    /// @param name what it holds
+    /// @param rows capacity
+    /// @param cols fp32 values of one row
+    /// @param rounded whether every value set is rounded to bf16 first
+    public HostBuffer(Arena arena, String name, int rows, int cols, boolean rounded) {
         this.name = name;
         this.rows = rows;
         this.cols = cols;
+        this.rounded = rounded;
         this.data = arena.allocate(Math.max(4L, 4L * rows * cols), 64);
     }
 
@@ -50,7 +61,8 @@ public final class HostBuffer implements Buffer {
 
     /// Sets one value.
     public void set(int row, int col, double value) {
-        data.setAtIndex(ValueLayout.JAVA_FLOAT, (long) row * cols + col, (float) value);
+        float stored = rounded ? Bf16.round((float) value) : (float) value;
+        data.setAtIndex(ValueLayout.JAVA_FLOAT, (long) row * cols + col, stored);
     }
 
     /// Byte offset of a row.
