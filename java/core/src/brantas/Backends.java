@@ -22,12 +22,10 @@ final class Backends {
             case "plain" -> new PlainBackend();
             case "plain-bf16" -> new PlainBackend(true);
             case GPU ->
-                    gpu()
-                            .orElseThrow(
-                                    () ->
-                                            new BrantasException(
-                                                    "The backend cuda is not part of this program: add brantas-cuda"
-                                                            + " to the class path, or use --backend simd."))
+                    gpu().orElseThrow(() ->
+                                    new BrantasException(
+                                            "The backend cuda is not part of this program: add brantas-cuda"
+                                                    + " to the class path, or use --backend simd."))
                             .open(choice(options));
             default ->
                     throw new BrantasException(
@@ -58,7 +56,7 @@ final class Backends {
     }
 
     private static BackendProvider.Choice choice(Options options) {
-        return new BackendProvider.Choice(options.device(), options.graphs());
+        return new BackendProvider.Choice(options.device(), options.graphs(), options.exact());
     }
 
     private static Backend simd(Options options) {

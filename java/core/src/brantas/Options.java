@@ -8,6 +8,8 @@ import java.util.function.Consumer;
 /// @param backend `auto`, `cuda`, `simd`, `plain`, or `plain-bf16` (plain, with a GPU's roundings)
 /// @param device of `cuda`: `auto` for the one with most free memory, an index, or a UUID
 /// @param graphs whether `cuda` records decode steps and replays them
+/// @param exact whether `cuda` keeps the precision of fp32 inside the delta rule, slower, for
+///   comparisons
 /// @param threads CPU threads; 0 takes all cores
 /// @param read whether weights are read into memory instead of mapped: slower to open, steady where
 ///   the operating system drops cached file pages
@@ -20,6 +22,7 @@ public record Options(
         String backend,
         String device,
         boolean graphs,
+        boolean exact,
         int threads,
         boolean read,
         long context,
@@ -27,62 +30,69 @@ public record Options(
         Consumer<LoadStep> progress,
         Consumer<String> notice) {
     /// Automatic backend, all cores, mapped weights, eight sequences.
-    public static final Options DEFAULTS = 
-            new Options(
-                    "auto", "auto", true, 0, false, 0, 8, step -> {}, notice -> {});
+    public static final Options DEFAULTS =
+            new Options("auto", "auto", true, false, 0, false, 0, 8, step -> {}, notice -> {});
 
     /// Another backend.
     public Options withBackend(String value) {
         return new Options(
-                value, device, graphs, threads, read, context, sequences, progress, notice);
+                value, device, graphs, exact, threads, read, context, sequences, progress, notice);
     }
 
     /// Another device.
     public Options withDevice(String value) {
         return new Options(
-                backend, value, graphs, threads, read, context, sequences, progress, notice);
+                backend, value, graphs, exact, threads, read, context, sequences, progress, notice);
     }
 
     /// Recorded decode steps, or not.
     public Options withGraphs(boolean value) {
         return new Options(
-                backend, device, value, threads, read, context, sequences, progress, notice);
+                backend, device, value, exact, threads, read, context, sequences, progress, notice);
+    }
+
+    /// Exact insides, or fast ones.
+    public Options withExact(boolean value) {
+        return new Options(
+                backend, device, graphs, value, threads, read, context, sequences, progress,
+                notice);
     }
 
     /// Another number of threads.
     public Options withThreads(int value) {
         return new Options(
-                backend, device, graphs, value, read, context, sequences, progress, notice);
+                backend, device, graphs, exact, value, read, context, sequences, progress, notice);
     }
 
     /// Mapped or read weights.
     public Options withRead(boolean value) {
         return new Options(
-                backend, device, graphs, threads, value, context, sequences, progress, notice);
+                backend, device, graphs, exact, threads, value, context, sequences, progress,
+                notice);
     }
 
     /// Another number of shared positions.
     public Options withContext(long value) {
         return new Options(
-                backend, device, graphs, threads, read, value, sequences, progress, notice);
+                backend, device, graphs, exact, threads, read, value, sequences, progress, notice);
     }
 
     /// Another number of concurrent sequences.
     public Options withSequences(int value) {
         return new Options(
-                backend, device, graphs, threads, read, context, value, progress, notice);
+                backend, device, graphs, exact, threads, read, context, value, progress, notice);
     }
 
     /// Somebody to tell how loading goes.
     public Options withProgress(Consumer<LoadStep> value) {
         return new Options(
-                backend, device, graphs, threads, read, context, sequences, value, notice);
+                backend, device, graphs, exact, threads, read, context, sequences, value, notice);
     }
 
     /// Somebody to tell what was not as asked.
     public Options withNotice(Consumer<String> value) {
         return new Options(
-                backend, device, graphs, threads, read, context, sequences, progress, value);
+                backend, device, graphs, exact, threads, read, context, sequences, progress, value);
     }
 
     Load load() {

@@ -34,6 +34,7 @@ class BudgetsTest {
     private static final int PARAMETERS = 6;
     private static final int PACKAGE_TYPES = 20;
     private static final int SCRIPT_LINES = 150;
+    private static final int NATIVE_LINES = 500;
 
     private final Path root = Path.of(System.getProperty("brantas.home"));
     private final List<String> over = new ArrayList<>();
@@ -43,6 +44,9 @@ class BudgetsTest {
         List<Path> sources = javaFiles();
         for (Path file : sources) {
             lines(file, FILE_LINES);
+        }
+        for (Path file : nativeFiles()) {
+            lines(file, NATIVE_LINES);
         }
         methods(sources);
         packages(sources);
@@ -62,6 +66,19 @@ class BudgetsTest {
         assertThat(exceptions.keySet())
                 .as("exceptions that are no longer needed")
                 .isEqualTo(excused);
+    }
+
+    private List<Path> nativeFiles() throws IOException {
+        List<Path> all = new ArrayList<>();
+        for (String folder : List.of("cuda-kernels", "native-build", "tests")) {
+            try (Stream<Path> files = Files.walk(root.resolve(folder))) {
+                files.filter(p -> p.toString().matches(".*\\.(cu|cuh|c|cpp|h|hpp)"))
+                        .filter(p -> !p.toString().contains("/target/"))
+                        .sorted()
+                        .forEach(all::add);
+            }
+        }
+        return all;
     }
 
     private List<Path> javaFiles() throws IOException {

@@ -80,6 +80,24 @@ class LayersTest {
     }
 
     @Test
+    void theGpuBackendIsLayeredToo() {
+        String[] contract = {"brantas.op", "brantas.quant", "brantas.spi"};
+        only(
+                "brantas.cuda",
+                "brantas.cuda",
+                "brantas.cuda.driver",
+                "brantas.cuda.launch",
+                "brantas.cuda.blas",
+                contract[0],
+                contract[1],
+                contract[2]);
+        only("brantas.cuda.launch", "brantas.cuda.launch", "brantas.cuda.driver");
+        only("brantas.cuda.driver", "brantas.cuda.driver", "brantas.cuda.shim", "jcuda..");
+        only("brantas.cuda.shim", "brantas.cuda.shim", "org.bytedeco..");
+        only("brantas.cuda.blas", "brantas.cuda.blas", "brantas.cuda.driver", "jcuda..");
+    }
+
+    @Test
     void theModelNeverNamesABackend() {
         only(
                 "brantas.model",
@@ -129,6 +147,7 @@ class LayersTest {
                         "brantas.op..",
                         "brantas.plain..",
                         "brantas.simd..",
+                        "brantas.cuda..",
                         "brantas.format..",
                         "brantas.model..",
                         "brantas.cache..",
@@ -149,6 +168,20 @@ class LayersTest {
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("jdk.incubator.vector..")
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideOutsideOfPackages("brantas.cuda.driver", "brantas.cuda.blas")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("jcuda..")
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("brantas.cuda.shim")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("org.bytedeco..")
                 .check(CLASSES);
         noClasses()
                 .that()

@@ -101,7 +101,8 @@ abstract class Program {
 
     static StepBatch batch(List<Seq> step) {
         int rows = step.stream().mapToInt(Seq::rows).sum();
-        StepBatch batch = new StepBatch(Math.max(1, rows), Math.max(1, step.size()), 1 + step.size() * PAGES);
+        StepBatch batch =
+                new StepBatch(Math.max(1, rows), Math.max(1, step.size()), 1 + step.size() * PAGES);
         batch.clear();
         for (Seq s : step) {
             batch.addSequence(s.past(), s.id());

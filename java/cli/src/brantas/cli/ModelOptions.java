@@ -66,6 +66,12 @@ final class ModelOptions {
         read
     }
 
+    @Option(
+            names = "--exact",
+            description =
+                    "On a GPU: the delta rule keeps the precision of fp32 inside, slower, for comparisons.")
+    boolean exact;
+
     /// Lower case because people type them.
     enum Graphs {
         on,
@@ -101,6 +107,7 @@ final class ModelOptions {
                         .withBackend(backend)
                         .withDevice(device)
                         .withGraphs(graphs == Graphs.on)
+                        .withExact(exact)
                         .withNotice(io::note)
                         .withThreads(threads)
                         .withRead(load == Load.read)

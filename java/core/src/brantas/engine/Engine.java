@@ -95,7 +95,8 @@ public final class Engine implements AutoCloseable {
                 scheduler.fail(
                         e instanceof BrantasException said
                                 ? said
-                                : new IllegalStateException("A step of the engine failed: " + e, e));
+                                : new IllegalStateException(
+                                        "A step of the engine failed: " + e, e));
             }
         }
         scheduler.cancelAll();

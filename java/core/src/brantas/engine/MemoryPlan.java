@@ -37,8 +37,7 @@ public record MemoryPlan(
         long perToken = ModelState.kvBytesPerToken(config, memory.valueBytes());
         long state = ModelState.stateBytes(config, memory.valueBytes());
         EngineLimits limits = EngineLimits.of(sequences, 0);
-        long workspace =
-                Workspace.bytes(config, limits.rows(), sequences, memory.valueBytes());
+        long workspace = Workspace.bytes(config, limits.rows(), sequences, memory.valueBytes());
         long available = memory.available();
         long wanted = context;
         if (context == 0) {

@@ -71,8 +71,7 @@ public final class ModelLoader {
                             vector(layer + "post_attention_layernorm.weight"),
                             feedForward(layer + "mlp.")));
         }
-        Weight head =
-                config.tied() ? embedding : ops.matrix(List.of(take(WeightNames.HEAD)));
+        Weight head = config.tied() ? embedding : ops.matrix(List.of(take(WeightNames.HEAD)));
         return new Qwen35(
                 ops,
                 config,

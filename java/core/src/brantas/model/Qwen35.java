@@ -11,9 +11,9 @@ import java.util.List;
 /// Straight-line code over the op contract; weights only, so that any number of states and
 /// workspaces can use one model.
 ///
-/// Activations between ops are whatever the backend keeps: fp32 on the CPU, as are all accumulations
-/// of `simd` (fp64 in `plain`); bf16 on a GPU, with fp32 accumulations. Rotations and logits are fp32
-/// everywhere.
+/// Activations between ops are whatever the backend keeps: fp32 on the CPU, as are all
+/// accumulations of `simd` (fp64 in `plain`); bf16 on a GPU, with fp32 accumulations. Rotations and
+/// logits are fp32 everywhere.
 ///
 /// @param embedding `[vocabulary, hidden]`
 /// @param norm `[hidden]`, zero-centred

@@ -28,14 +28,15 @@ public interface Backend
     /// The matrices of a mixture of experts for [ExpertOps#experts].
     Weight experts(ExpertTensors tensors, ExpertShape shape);
 
-    /// Working memory for activations of `rows × cols`, zeroed, in the type that this backend rounds
-    /// activations to: fp32 on the CPU, bf16 on a GPU.
+    /// Working memory for activations of `rows × cols`, zeroed, in the type that this backend
+    /// rounds activations to: fp32 on the CPU, bf16 on a GPU.
     Buffer buffer(String name, int rows, int cols);
 
     /// Working memory of `rows × cols` fp32, zeroed: rotations and logits.
     Buffer floats(String name, int rows, int cols);
 
-    /// Makes room for what ops keep to themselves; called once, before the first step of such sizes.
+    /// Makes room for what ops keep to themselves; called once, before the first step of such
+    /// sizes.
     default void reserve(StepSizes sizes) {}
 
     /// Room for the routing of so many rows; also sizes the memory that [ExpertOps#experts] needs
@@ -65,8 +66,7 @@ public interface Backend
     /// @param allowed ids that may be drawn
     /// @param slots sequences whose tokens are counted at the same time
     /// @param outputs tokens of a step, at most
-    default Optional<TokenSampler> sampler(
-            int vocabulary, BitSet allowed, int slots, int outputs) {
+    default Optional<TokenSampler> sampler(int vocabulary, BitSet allowed, int slots, int outputs) {
         return Optional.empty();
     }
 

@@ -6,10 +6,10 @@ import brantas.op.Backend;
 import brantas.op.DeltaGates;
 import brantas.op.DeltaShape;
 import brantas.op.DeltaState;
-import brantas.op.MemoryBudget;
 import brantas.op.ExpertShape;
 import brantas.op.ExpertTensors;
 import brantas.op.KvCache;
+import brantas.op.MemoryBudget;
 import brantas.op.Rope;
 import brantas.op.Routing;
 import brantas.op.RowSpan;
@@ -26,8 +26,8 @@ import java.util.List;
 /// The referee: every op as the formula is written, scalar, fp64 accumulation, no fast path. Other
 /// backends are compared with it; it is never tuned.
 ///
-/// With roundings it rounds to bf16 what a GPU keeps in bf16 between ops (spec 2): activations, keys
-/// and values, the inner rows of experts. Everything inside an op stays fp64.
+/// With roundings it rounds to bf16 what a GPU keeps in bf16 between ops (spec 2): activations,
+/// keys and values, the inner rows of experts. Everything inside an op stays fp64.
 public final class PlainBackend implements Backend {
     private final Arena arena = Arena.ofShared();
     private final boolean rounded;

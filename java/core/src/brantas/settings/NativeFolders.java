@@ -7,8 +7,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
 
-/// Where native libraries are unpacked to and looked for on this machine. Bindings that unpack their
-/// own library do so below `java.io.tmpdir` under a name that everybody can guess;
+/// Where native libraries are unpacked to and looked for on this machine. Bindings that unpack
+/// their own library do so below `java.io.tmpdir` under a name that everybody can guess;
 /// [#withTemporaryFolder] lets them find a folder of ours there instead.
 public final class NativeFolders {
     private static final String TEMPORARY = "java.io.tmpdir";

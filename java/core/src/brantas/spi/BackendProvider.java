@@ -14,12 +14,15 @@ public interface BackendProvider {
 
     /// Opens a device; no weights yet.
     ///
-    /// @throws brantas.settings.BrantasException if it cannot be used, with the reason and the remedy
+    /// @throws brantas.settings.BrantasException if it cannot be used, with the reason and the
+    ///   remedy
     Backend open(Choice choice);
 
     /// What may be chosen.
     ///
     /// @param device `auto` for the one with most free memory, an index, or a UUID
     /// @param graphs whether decode steps are recorded and replayed
-    record Choice(String device, boolean graphs) {}
+    /// @param exact whether operands inside an op keep the precision of fp32, at a price in speed:
+    ///   for comparisons
+    record Choice(String device, boolean graphs, boolean exact) {}
 }

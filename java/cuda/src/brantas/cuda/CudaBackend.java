@@ -1,0 +1,328 @@
+package brantas.cuda;
+
+import brantas.cuda.driver.Device;
+import brantas.cuda.driver.DeviceException;
+import brantas.cuda.driver.DeviceInfo;
+import brantas.cuda.driver.Manifest;
+import brantas.cuda.driver.Module;
+import brantas.cuda.driver.Stream;
+import brantas.cuda.launch.DeltaForm;
+import brantas.cuda.launch.Embed;
+import brantas.cuda.launch.GatherRows;
+import brantas.cuda.launch.Matrix;
+import brantas.op.AttentionNorms;
+import brantas.op.AttentionShape;
+import brantas.op.Backend;
+import brantas.op.DeltaGates;
+import brantas.op.DeltaShape;
+import brantas.op.DeltaState;
+import brantas.op.ExpertShape;
+import brantas.op.ExpertTensors;
+import brantas.op.KvCache;
+import brantas.op.MemoryBudget;
+import brantas.op.Rope;
+import brantas.op.Routing;
+import brantas.op.RowSpan;
+import brantas.op.StepBatch;
+import brantas.op.StepSizes;
+import brantas.op.TokenSampler;
+import brantas.op.Weight;
+import brantas.settings.BrantasException;
+import brantas.spi.BackendProvider.Choice;
+import brantas.tensor.Buffer;
+import brantas.tensor.HostTensor;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.BitSet;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+
+/// The GPU backend: weights and activations in bf16, accumulations, state and logits in fp32 (spec
+/// 2), every op a kernel of ours on one stream. This class makes the memory and hands each op to
+/// the class that launches it; nothing here computes.
+///
+/// A step is uploaded as one block. A step of single rows is recorded as a graph and replayed, see
+/// [StepRecorder]. A sequence gives the same bits in every batch on one device.
+final class CudaBackend implements Backend {
+    private final Device device;
+    private final boolean graphs;
+    private final Stream stream;
+    private final CurrentStep step;
+    private final StepRecorder recorder;
+    private final Embed embed;
+    private final GatherRows gather;
+    private final Norms norms;
+    private final Linear linear;
+    private final Attention attention;
+    private final Delta delta;
+    private final Experts experts;
+    private final Module module;
+    private final Store store;
+    private final Map<StepBatch, StepBlock> blocks = new IdentityHashMap<>();
+
+    /// @param image the compiled kernels
+    /// @param choice whether steps of single rows are recorded, and how exact ops are inside
+    CudaBackend(Device device, Path image, Choice choice) {
+        this.device = device;
+        this.graphs = choice.graphs();
+        stream = device.stream("compute");
+        store = new Store(device, stream);
+        step = new CurrentStep(stream);
+        recorder = new StepRecorder(step);
+        module = device.load(image, Manifest.read());
+        embed = new Embed(module);
+        gather = new GatherRows(module);
+        norms = new Norms(step, module);
+        linear = new Linear(step, module, device.info().multiprocessors());
+        attention = new Attention(store, step, module);
+        DeltaForm fast = DeltaForm.of(device.info().sharedMemory());
+        delta = new Delta(store, step, module, choice.exact() ? DeltaForm.EXACT : fast);
+        experts = new Experts(step, module);
+    }
+
+    @Override
+    public String name() {
+        return "cuda";
+    }
+
+    @Override
+    public String description() {
+        DeviceInfo info = device.info();
+        return String.format(
+                Locale.ROOT,
+                "%s%s, compute capability %s, %.1f GiB, driver for CUDA %s%s",
+                info.emulated() ? "emulated device: " : "",
+                info.name(),
+                info.capability(),
+                info.totalMemory() / (double) (1L << 30),
+                info.driver(),
+                graphs ? "" : ", graphs off");
+    }
+
+    @Override
+    public MemoryBudget memory() {
+        return new MemoryBudget(device.info().name(), device.freeMemory(), 2, true);
+    }
+
+    @Override
+    public Weight matrix(List<HostTensor> parts) {
+        return store.matrix(parts);
+    }
+
+    @Override
+    public Weight vector(HostTensor tensor) {
+        return store.vector(tensor);
+    }
+
+    @Override
+    public Weight experts(ExpertTensors tensors, ExpertShape shape) {
+        return ExpertWeights.of(store, tensors, shape);
+    }
+
+    @Override
+    public Buffer buffer(String name, int rows, int cols) {
+        return store.buffer(name, rows, cols, false);
+    }
+
+    @Override
+    public Buffer floats(String name, int rows, int cols) {
+        return store.buffer(name, rows, cols, true);
+    }
+
+    @Override
+    public void reserve(StepSizes sizes) {
+        attention.reserve(sizes);
+        delta.reserve(sizes);
+    }
+
+    @Override
+    public Routing routing(ExpertShape shape, int hidden, int rows) {
+        return Routes.of(store, shape, hidden, rows);
+    }
+
+    @Override
+    public KvCache kvCache(AttentionShape shape, int pageSize, int pages) {
+        Attention.check(shape);
+        long bytes = KvPlanes.bytes(shape, pageSize, pages);
+        return new KvPlanes(
+                shape,
+                pageSize,
+                pages,
+                store.allocate("key cache", bytes),
+                store.allocate("value cache", bytes));
+    }
+
+    @Override
+    public DeltaState deltaState(DeltaShape shape, int slots) {
+        Delta.check(shape);
+        return new DeltaSlots(
+                shape,
+                slots,
+                store.allocate("recurrent state", slots * DeltaSlots.stateBytes(shape)),
+                store.allocate("convolution window", slots * DeltaSlots.windowBytes(shape)),
+                stream);
+    }
+
+    @Override
+    public void begin(StepBatch batch) {
+        store.endUploads();
+        StepBlock block = blocks.get(batch);
+        if (block == null) {
+            block = new StepBlock(device, stream, batch);
+            blocks.put(batch, block);
+        }
+        step.begin(batch, block);
+        block.upload(batch);
+    }
+
+    @Override
+    public void step(StepBatch batch, Runnable ops) {
+        try {
+            begin(batch);
+            if (graphs && StepRecorder.recordable(batch)) {
+                recorder.run(ops, attention.splits(batch));
+            } else {
+                ops.run();
+            }
+        } catch (DeviceException e) {
+            throw said(e);
+        }
+    }
+
+    /// What a device reports, as one sentence for whoever waits for the step.
+    static BrantasException said(DeviceException e) {
+        return new BrantasException("The step failed on the GPU: " + e.getMessage(), e);
+    }
+
+    @Override
+    public Optional<TokenSampler> sampler(int vocabulary, BitSet allowed, int slots, int outputs) {
+        return Optional.of(
+                new Draws(
+                        store, step, module, new Draws.Sizes(vocabulary, slots, outputs), allowed));
+    }
+
+    @Override
+    public void embed(Buffer dst, Weight table, StepBatch batch) {
+        Matrix to = device(dst).matrix();
+        Matrix from = device(table).matrix();
+        embed.launch(
+                stream, to, from, step.address(), store.faultsAddress(), step.all(batch.span()));
+    }
+
+    @Override
+    public void gatherOutputs(Buffer dst, Buffer src, StepBatch batch) {
+        if (!step.recording()) {
+            step.block().uploadWindow(batch);
+        }
+        Matrix to = device(dst).matrix();
+        gather.launch(
+                stream, to, device(src).matrix(), step.address(), step.all(batch.outputSpan()));
+    }
+
+    @Override
+    public void download(MemorySegment dst, Buffer src, int from, int count) {
+        store.download(dst, device(src), from, count);
+    }
+
+    @Override
+    public void upload(Buffer dst, int from, int count, MemorySegment src) {
+        store.upload(device(dst), from, count, src);
+    }
+
+    @Override
+    public void rmsNorm(Buffer dst, Buffer x, Weight weight, float eps, RowSpan rows) {
+        norms.rms(device(dst), device(x), device(weight), eps, rows);
+    }
+
+    @Override
+    public void swiGlu(Buffer dst, Buffer gateUp, RowSpan rows) {
+        norms.swiGlu(device(dst), device(gateUp), rows);
+    }
+
+    @Override
+    public void linear(Buffer dst, Buffer x, Weight weight, RowSpan rows) {
+        linear.apply(device(dst), device(x), device(weight), rows);
+    }
+
+    @Override
+    public void linearAdd(Buffer dst, Buffer x, Weight weight, RowSpan rows) {
+        linear.add(device(dst), device(x), device(weight), rows);
+    }
+
+    @Override
+    public void convolve(
+            Buffer dst, Buffer projected, Weight weight, DeltaState state, StepBatch batch) {
+        delta.convolve(device(dst), device(projected), device(weight), (DeltaSlots) state, batch);
+    }
+
+    @Override
+    public void scan(
+            Buffer dst,
+            Buffer convolved,
+            Buffer projected,
+            DeltaGates gates,
+            DeltaState state,
+            StepBatch batch) {
+        delta.scan(
+                device(dst),
+                device(convolved),
+                device(projected),
+                gates,
+                (DeltaSlots) state,
+                batch);
+    }
+
+    @Override
+    public void gatedNorm(
+            Buffer dst, Buffer o, Buffer projected, Weight weight, DeltaShape shape, RowSpan rows) {
+        norms.gated(device(dst), device(o), device(projected), device(weight), shape, rows);
+    }
+
+    @Override
+    public void rotations(Buffer dst, Rope rope, StepBatch batch) {
+        attention.rotations(device(dst), rope, batch);
+    }
+
+    @Override
+    public void storeKv(
+            Buffer q,
+            Buffer projected,
+            AttentionNorms norms,
+            Buffer rotations,
+            KvCache cache,
+            StepBatch batch) {
+        attention.storeKv(
+                device(q), device(projected), norms, device(rotations), (KvPlanes) cache, batch);
+    }
+
+    @Override
+    public void attend(Buffer dst, Buffer q, Buffer projected, KvCache cache, StepBatch batch) {
+        attention.attend(device(dst), device(q), device(projected), (KvPlanes) cache, batch);
+    }
+
+    @Override
+    public void route(Routing dst, Buffer x, Weight router, RowSpan rows) {
+        experts.route((Routes) dst, device(x), device(router), rows);
+    }
+
+    @Override
+    public void experts(Buffer dst, Buffer x, Routing routing, Weight weights, RowSpan rows) {
+        experts.apply(device(dst), device(x), (Routes) routing, (ExpertWeights) weights, rows);
+    }
+
+    @Override
+    public void close() {
+        device.close();
+    }
+
+    static DeviceBuffer device(Buffer buffer) {
+        return (DeviceBuffer) buffer;
+    }
+
+    static DeviceWeight device(Weight weight) {
+        return (DeviceWeight) weight;
+    }
+}

@@ -1,0 +1,126 @@
+package brantas.cuda;
+
+import brantas.cuda.driver.DeviceMemory;
+import brantas.cuda.driver.Module;
+import brantas.cuda.driver.Rows;
+import brantas.cuda.launch.Convolve;
+import brantas.cuda.launch.DeltaForm;
+import brantas.cuda.launch.DeltaOperands;
+import brantas.cuda.launch.DeltaPrepare;
+import brantas.cuda.launch.DeltaScan;
+import brantas.cuda.launch.DeltaStep;
+import brantas.cuda.launch.DeltaWorkspace;
+import brantas.op.DeltaGates;
+import brantas.op.DeltaShape;
+import brantas.op.StepBatch;
+import brantas.op.StepSizes;
+import brantas.settings.BrantasException;
+import org.jspecify.annotations.Nullable;
+
+/// The gated delta rule: convolution, then the recurrence for single rows, or its chunked form for
+/// longer sequences.
+final class Delta {
+    private static final int DIM = 128;
+    private static final int TAPS = 4;
+
+    private final Store store;
+    private final CurrentStep step;
+    private final DeltaForm form;
+    private final Convolve convolve;
+    private final DeltaStep single;
+    private final DeltaPrepare prepare;
+    private final DeltaScan scan;
+    private @Nullable Room room;
+
+    /// Memory between the two halves of the chunked form.
+    private record Room(DeviceMemory memory, DeltaShape shape, int rows, int sequences) {
+        boolean holds(DeltaShape other, int otherRows, int otherSequences) {
+            return shape.equals(other) && rows >= otherRows && sequences >= otherSequences;
+        }
+    }
+
+    Delta(Store store, CurrentStep step, Module module, DeltaForm form) {
+        this.store = store;
+        this.step = step;
+        this.form = form;
+        convolve = new Convolve(module);
+        single = new DeltaStep(module);
+        prepare = new DeltaPrepare(module, form);
+        scan = new DeltaScan(module, form, store.device().info().multiprocessors());
+    }
+
+    /// Refuses shapes that no kernel is built for.
+    static void check(DeltaShape shape) {
+        boolean dims = shape.keyDim() == DIM && shape.valueDim() == DIM;
+        if (!dims || shape.convWidth() != TAPS) {
+            throw new BrantasException(
+                    "The cuda backend runs delta-rule heads of 128 values behind a convolution of 4"
+                            + " taps, and this model has keys of "
+                            + shape.keyDim()
+                            + ", values of "
+                            + shape.valueDim()
+                            + " and "
+                            + shape.convWidth()
+                            + " taps: use --backend simd.");
+        }
+    }
+
+    void reserve(StepSizes sizes) {
+        room(sizes.delta(), sizes.rows(), sizes.sequences());
+    }
+
+    private DeltaWorkspace room(DeltaShape shape, int rows, int sequences) {
+        Room now = room;
+        if (now == null || !now.holds(shape, rows, sequences)) {
+            long bytes = DeltaWorkspace.bytes(form, shape, rows, sequences);
+            DeviceMemory memory = store.allocate("delta-rule chunks", bytes);
+            now = new Room(memory, shape, rows, sequences);
+            room = now;
+        }
+        return new DeltaWorkspace(now.memory().address(), form, shape, now.rows(), now.sequences());
+    }
+
+    void convolve(
+            DeviceBuffer dst,
+            DeviceBuffer projected,
+            DeviceWeight weight,
+            DeltaSlots state,
+            StepBatch batch) {
+        Convolve.Operands operands =
+                new Convolve.Operands(
+                        dst.matrix(),
+                        projected.matrix(),
+                        weight.address(),
+                        state.window().address());
+        convolve.launchStep(step.stream(), operands, step.address(), step.singles(batch.span()));
+        convolve.launchChunk(step.stream(), operands, step.address(), step.tiles(Convolve.TILE));
+    }
+
+    void scan(
+            DeviceBuffer dst,
+            DeviceBuffer convolved,
+            DeviceBuffer projected,
+            DeltaGates gates,
+            DeltaSlots state,
+            StepBatch batch) {
+        DeltaOperands operands =
+                new DeltaOperands(
+                        state.shape(),
+                        dst.matrix(),
+                        convolved.matrix(),
+                        projected.matrix(),
+                        CudaBackend.device(gates.aLog()).address(),
+                        CudaBackend.device(gates.dtBias()).address(),
+                        state.state().address());
+        Rows singles = step.singles(batch.span());
+        single.launch(step.stream(), operands, step.address(), singles);
+        int rows = step.several(batch.span()).count();
+        if (rows > 0) {
+            int sequences = batch.sequences() - singles.count();
+            int all = batch.rows();
+            DeltaWorkspace work = room(state.shape(), all, sequences);
+            prepare.launch(step.stream(), operands, step.address(), work, all, sequences);
+            scan.launch(step.stream(), operands, step.address(), work, sequences);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+package brantas.cuda.launch;
+
+import brantas.op.DeltaShape;
+
+/// What the kernels of the gated delta rule read and write, beside the step block.
+///
+/// @param dst bf16 `[rows, valueWidth]`
+/// @param convolved bf16 `[rows, channels]`: q, k, v
+/// @param projected bf16 `[rows, shape.projected()]`, for b and a
+/// @param logRate address of A_log, fp32 `[valueHeads]`
+/// @param bias address of dt_bias, fp32 `[valueHeads]`
+/// @param state address of fp32 `[slot, valueHead, value, key]`
+public record DeltaOperands(
+        DeltaShape shape,
+        Matrix dst,
+        Matrix convolved,
+        Matrix projected,
+        long logRate,
+        long bias,
+        long state) {
+    /// Values of a key and of a value: what the kernels are written for.
+    static final int DIM = 128;
+
+    private static final int LARGEST_GROUP = 4;
+
+    /// Refuses what the kernels are not written for.
+    public DeltaOperands {
+        if (shape.keyDim() != DIM || shape.valueDim() != DIM) {
+            throw new IllegalArgumentException(
+                    "The delta rule's kernels take keys and values of %d, not of %d and %d."
+                            .formatted(DIM, shape.keyDim(), shape.valueDim()));
+        }
+        int group = shape.group();
+        boolean whole = group * shape.keyHeads() == shape.valueHeads();
+        if (group < 1 || group > LARGEST_GROUP || !whole) {
+            throw new IllegalArgumentException(
+                    "The delta rule's kernels take 1 to %d value heads a key head, not %d for %d."
+                            .formatted(LARGEST_GROUP, shape.valueHeads(), shape.keyHeads()));
+        }
+    }
+}

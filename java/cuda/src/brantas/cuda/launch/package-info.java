@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.cuda.launch;
+
+import org.jspecify.annotations.NullMarked;

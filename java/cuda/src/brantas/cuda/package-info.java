@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.cuda;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.cuda.shim;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,181 @@
+// gemm: both tile shapes and all results against fp64, sizes around the tile edges, live rows fewer than the launch has room
+// for, and the promise that a row's bits depend neither on the other rows nor on the tile shape. Also the orders of columns
+// that the main loop is built on: complete, and free of bank conflicts.
+#include "products.hpp"
+
+#include "../../cuda-kernels/gemm.cu"
+
+#include <set>
+
+namespace {
+
+using Entry = brantas::emulator::Entry;
+
+struct Shape {
+    i32 from, to, live;  // live −1: no live count
+    i32 outputs, cols;
+};
+
+struct Problem {
+    Shape shape;
+    HostMatrix x, weight, residual;
+    std::vector<std::vector<Sum>> sums;  // of the live rows
+
+    Problem(Shape s, Random& random)
+        : shape(s), x(s.to + 1, s.cols, random, 1, 8),
+          weight(s.outputs, s.cols, random, 1 / std::sqrt(static_cast<double>(s.cols))),
+          residual(x.rows, s.outputs, random, 3) {
+        for (i32 r = 0; r < x.rows; r++) {
+            if (r < s.from || r >= end()) x.poison(r);
+        }
+        for (i32 r = s.from; r < end(); r++) {
+            sums.emplace_back();
+            for (i32 o = 0; o < s.outputs; o++) sums.back().push_back(dot(&x.at(r, 0), &weight.at(o, 0), s.cols));
+        }
+    }
+    i32 end() const { return shape.live < 0 ? shape.to : std::min(shape.to, shape.live); }
+    const Sum& sum(i32 row, i32 output) const {
+        return sums[static_cast<size_t>(row - shape.from)][static_cast<size_t>(output)];
+    }
+    bool is_result(i32 row, i32 col) const { return row >= shape.from && row < end() && col < shape.outputs; }
+
+    /// Launches on rows [from, to).
+    template <class T>
+    void run(const Entry& entry, i32 tile, DeviceArray<T>& dst, i32 dst_stride, i32 from, i32 to) const {
+        DeviceArray<bf16> device_x(x.values, "x"), device_weight(weight.values, "weight");
+        DeviceArray<i32> live(1, "live");
+        live[0] = shape.live;
+        const GemmArgs args = {dst.address(), device_x.address(), device_weight.address(),
+                               {shape.live < 0 ? 0 : live.address(), from, to},
+                               dst_stride, x.stride, weight.stride, rounded_up(shape.cols, 8), shape.outputs, 0};
+        const i32 blocks = (to - from + tile - 1) / tile * ((shape.outputs + tile - 1) / tile);
+        launch(entry, {blocks}, GEMM_THREADS,
+               tile == 128 ? sizeof(GemmLarge::Shared) : sizeof(GemmSmall::Shared), args);
+    }
+
+    /// Both tile shapes on copies of `start`; the bits are equal, nothing else is written, and expected(row, col) is met.
+    template <class T>
+    void check(const Entry& large, const Entry& small, const std::vector<T>& start, i32 stride, Errors& errors,
+               auto expected) const {
+        DeviceArray<T> dst(start, "dst"), other(start, "dst");
+        run(large, 128, dst, stride, shape.from, shape.to);
+        run(small, 64, other, stride, shape.from, shape.to);
+        for (i32 r = 0; r < x.rows; r++) {
+            for (i32 c = 0; c < stride; c++) {
+                const auto at = static_cast<size_t>(r * stride + c);
+                CHECK(same_bits(dst[at], other[at]));
+                if (is_result(r, c)) errors.check(dst[at], expected(r, c));
+                else CHECK(same_bits(dst[at], start[at]));
+            }
+        }
+        // The last row alone.
+        if (end() <= shape.from) return;
+        DeviceArray<T> alone(start, "dst");
+        run(small, 64, alone, stride, end() - 1, end());
+        for (i32 c = 0; c < shape.outputs; c++) {
+            const auto at = static_cast<size_t>((end() - 1) * stride + c);
+            CHECK(same_bits(alone[at], dst[at]));
+        }
+    }
+};
+
+const Shape SHAPES[] = {
+    {0, 1, -1, 1, 5},      {0, 15, -1, 7, 16},    {1, 17, -1, 8, 31},     {0, 17, -1, 9, 32},     {0, 63, -1, 33, 33},
+    {0, 64, -1, 64, 64},   {0, 65, -1, 65, 96},   {2, 130, 128, 127, 97}, {0, 128, -1, 128, 129}, {0, 129, 70, 129, 128},
+    {0, 40, 0, 20, 24},    {0, 66, 3, 130, 260},
+};
+
+template <class T>
+std::vector<T> poisoned(const Problem& p, i32 stride) {
+    std::vector<T> values(static_cast<size_t>(p.x.rows * stride));
+    std::memset(static_cast<void*>(values.data()), 0xff, values.size() * sizeof(T));
+    return values;
+}
+
+/// Eight rows of 64 bytes are read at a time, 16 bytes of each: no two may lie in the same four banks.
+template <class Row, class Swizzle>
+void check_banks(Row row, Swizzle swizzle) {
+    for (i32 piece = 0; piece < TILE_PIECES; piece++) {
+        std::set<i32> banks;
+        for (i32 i = 0; i < 8; i++) banks.insert((row(i) * TILE_PIECES + (piece ^ swizzle(row(i)))) % 8);
+        check_equal(banks.size(), size_t{8}, "groups of banks");
+    }
+}
+
+template <class Columns>
+void check_columns() {
+    std::set<i32> rows;
+    for (i32 tile = 0; tile < 4; tile++) {
+        check_banks([&](i32 c) { return Columns::weight_row(tile, c); }, Columns::swizzle);
+        for (i32 c = 0; c < 8; c++) rows.insert(Columns::weight_row(tile, c));
+    }
+    check_equal(rows.size(), size_t{32}, "weight rows");
+    check_equal(*rows.rbegin(), 31, "the last of them");
+}
+
+}  // namespace
+
+TEST(columns_are_complete_and_free_of_bank_conflicts) {
+    check_columns<NeighbourColumns>();
+    check_columns<GatedColumns>();
+    check_banks([](i32 i) { return i; }, [](i32 row) { return row >> 1 & 3; });
+    for (i32 tile = 0; tile < 4; tile += 2) {
+        for (i32 c = 0; c < 8; c++) {
+            const i32 gate = GatedColumns::weight_row(tile, c);
+            check_equal(GatedColumns::weight_row(tile + 1, c), gate + 8, "up row of a gate row");
+            check_equal(gate / 8 % 2, 0, "odd group of a gate row");
+        }
+    }
+}
+
+TEST(gemm_bf16_rounds_once) {
+    Errors errors("gemm_bf16");
+    Random random(1);
+    for (const Shape& shape : SHAPES) {
+        const Problem p(shape, random);
+        const i32 stride = rounded_up(shape.outputs, 8);
+        for_all_schedules([&](const Schedule&) {
+            p.check(KERNEL_OF(gemm_bf16_128), KERNEL_OF(gemm_bf16_64), poisoned<bf16>(p, stride), stride, errors,
+                    [&](i32 r, i32 c) { return p.sum(r, c); });
+        });
+    }
+}
+
+TEST(gemm_add_rounds_the_sum_with_the_residual) {
+    Errors errors("gemm_add");
+    Random random(2);
+    for (const Shape& shape : SHAPES) {
+        const Problem p(shape, random);
+        for_all_schedules([&](const Schedule&) {
+            p.check(KERNEL_OF(gemm_add_128), KERNEL_OF(gemm_add_64), p.residual.values, p.residual.stride, errors,
+                    [&](i32 r, i32 c) {
+                        const Sum s = p.sum(r, c);
+                        const double y = as_double(p.residual.at(r, c)) + s.value;
+                        return Sum{y, s.error + FP32 * std::fabs(y)};
+                    });
+        });
+    }
+}
+
+TEST(gemm_f32_does_not_round) {
+    Errors errors("gemm_f32");
+    Random random(3);
+    for (const Shape& shape : SHAPES) {
+        const Problem p(shape, random);
+        const i32 stride = rounded_up(shape.outputs, 4);
+        for_all_schedules([&](const Schedule&) {
+            p.check(KERNEL_OF(gemm_f32_128), KERNEL_OF(gemm_f32_64), poisoned<f32>(p, stride), stride, errors,
+                    [&](i32 r, i32 c) { return p.sum(r, c); });
+        });
+    }
+}
+
+/// More than one band of row tiles, the last one not full, and several tiles of outputs.
+TEST(bands_cover_everything) {
+    Errors errors("gemm_bf16 in bands");
+    Random random(4);
+    const Problem p({0, 64 * GEMM_BAND * 2 + 65, -1, 130, 8}, random);
+    const i32 stride = rounded_up(130, 8);
+    p.check(KERNEL_OF(gemm_bf16_128), KERNEL_OF(gemm_bf16_64), poisoned<bf16>(p, stride), stride, errors,
+            [&](i32 r, i32 c) { return p.sum(r, c); });
+}
