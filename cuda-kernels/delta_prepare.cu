@@ -400,6 +400,8 @@ DEVICE void prepare_chunk(const DeltaPrepareArgs& args) {
     Prepare<C, EXACT>{args, shared_memory<PrepareShared<C>>(), {row, tile.rows, key_head, key_head * group, group}}.run();
 }
 
+static_assert(sizeof(DeltaChunk<64, 1>) == 11280 && sizeof(DeltaChunk<32, 1>) == 3600, "as the launcher sizes its workspace");
+static_assert(sizeof(DeltaChunk<32, 2>) == 6672, "as the launcher sizes its workspace");
 static_assert(sizeof(PrepareShared<64>) == 65024 && sizeof(PrepareShared<32>) == 24320, "as the heads say");
 
 //! kernel delta_prepare_c64(DeltaPrepareArgs) block 256 shared 65024 grid [chunks, key heads] dtypes bf16 archs all

@@ -50,7 +50,7 @@ std::string text_of(Site site) {
     return file.substr(file.rfind('/') + 1) + ":" + std::to_string(site.line());
 }
 
-Block::Block(uint32_t worker) : worker_(worker), arena_(shared_arena(worker)), threads_(1024), warps_(32) {}
+Block::Block(uint32_t worker) : arena_(shared_arena(worker)), threads_(1024), warps_(32) {}
 
 Violation Block::run(const Launch& launch, const Settings& settings, uint64_t number) {
     launch_ = &launch;

@@ -106,7 +106,6 @@ private:
     std::string who(const Thread& thread);
     void finish_copy(const AsyncCopy& copy);
 
-    uint32_t worker_;
     unsigned char* arena_;
     Stacks stacks_;
     std::vector<BlockThread> threads_;

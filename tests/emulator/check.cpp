@@ -38,6 +38,14 @@ std::string verb(Access access, uint32_t bytes, const void* code) {
 
 }  // namespace
 
+void fail_misaligned_access(const void* address, size_t bytes, const void* code) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%p", address);
+    if (here != nullptr)
+        here->fail("an access of " + std::to_string(bytes) + " bytes at " + text + ", which is misaligned" + code_mark(code),
+                   Fault::MISALIGNED);
+}
+
 void check_unusual_access(uint64_t address, uint32_t bytes, Access access, const void* code) {
     if (address - range.base >= range.arena_bytes || here == nullptr) return fail_global(address, bytes, access, code);
     uint64_t offset = address - reinterpret_cast<uint64_t>(current->shared);

@@ -10,6 +10,8 @@ namespace brantas::emulator {
 /// Judges an access to shared memory, and ends the kernel if the access is not in order.
 void check_unusual_access(uint64_t address, uint32_t bytes, Access access, const void* code);
 
+[[gnu::cold]] void fail_misaligned_access(const void* address, size_t bytes, const void* code);
+
 /// Ends the kernel if the running thread may not do this. `code` is where the call for the access returns to.
 inline void check_quickly(uint64_t address, uint32_t bytes, Access access, const void* code) {
     if (address - range.base >= range.arena_bytes && is_live(address, bytes) && (current == nullptr || current->waited))

@@ -4,6 +4,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -63,26 +64,25 @@ struct Context : Handle {
 struct Stream;
 
 struct Event : Handle {
-    bool recorded = false;
-    bool pending = false;   // recorded into a stream that has not come so far
+    uint64_t recorded = 0;  // how often
+    uint64_t reached = 0;   // the last record that its stream has come to
     bool captured = false;  // its last record belongs to a capture
     uint64_t captured_nodes = 0;
     double milliseconds = 0;
     Stream* stream = nullptr;
     struct Capture* capture = nullptr;
+
+    bool pending() const { return reached < recorded; }
 };
 
 /// Work of a stream, done when its turn comes.
-struct Work {
-    std::function<Code()> act;
-    Event* marks = nullptr;  // the event that this work records
-};
+using Work = std::function<Code()>;
 
 enum class NodeKind : int { KERNEL = 0, COPY = 1, SET = 2 };
 
 struct Node {
     NodeKind kind;
-    std::function<Code()> act;
+    Work act;
 };
 
 struct Graph : Handle {
@@ -102,7 +102,7 @@ struct Capture {
 struct Stream : Handle {
     Context* context = nullptr;
     bool blocking = true;  // waits for the null stream and makes it wait
-    std::vector<Work> queue;
+    std::deque<Work> queue;
     Capture* capture = nullptr;
     uint64_t nodes_in_capture = 0;
     uint64_t nodes_joined = 0;  // of these, so many precede what the origin has waited for
@@ -141,6 +141,7 @@ struct Choices {
     uint64_t memory_bytes = 2ull << 30;
     int capability = 80;
     int driver_version = 12060;
+    int start_error = 0;  // cuInit's answer
     bool run_kernels = true;
     bool print_leaks = false;
     std::string missing_symbol;
@@ -209,7 +210,7 @@ Stream* stream_of(void* handle, const char* function);
 bool is_valid(const Handle* handle, const char* what, const char* function);
 
 /// Does or queues or records work of a stream.
-Code submit(Stream& stream, NodeKind kind, std::function<Code()> act);
+Code submit(Stream& stream, NodeKind kind, Work act);
 /// Does a stream's queued work, and what that depends on.
 Code flush(Stream& stream);
 Code flush_all();

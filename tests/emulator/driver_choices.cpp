@@ -116,6 +116,11 @@ std::string choose(const std::string& name, const std::string& value) {
         if (wrong.empty()) now.kernels.workers = static_cast<uint32_t>(parsed);
         return wrong;
     }
+    if (name == "INIT") {
+        wrong = pick_number(name, value, 0, 999, parsed);
+        if (wrong.empty()) now.start_error = static_cast<int>(parsed);
+        return wrong;
+    }
     if (name == "DRIVER_VERSION") {
         wrong = pick_number(name, value, 1000, 99990, parsed);
         if (wrong.empty()) now.driver_version = static_cast<int>(parsed);

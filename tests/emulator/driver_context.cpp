@@ -66,9 +66,12 @@ Code end_context(Context& context) {
     Code code = flush_all();
     context.alive = false;
     free_memory_of(context);
-    for (Stream* stream : device.streams)
-        if (stream->context == &context) stream->alive = false;
-    std::erase_if(device.streams, [&](Stream* stream) { return stream->context == &context; });
+    std::erase_if(device.streams, [&](Stream* stream) {
+        if (stream->context != &context) return false;
+        stream->alive = false;
+        device.count("live_streams", -1);
+        return true;
+    });
     device.sticky = SUCCESS;
     return code;
 }
@@ -89,6 +92,7 @@ API cuInit(unsigned flags) {
     (void)read;
     if (!driver().refused_choice.empty()) return error(INVALID_VALUE, driver().refused_choice);
     if (flags != 0) return error(INVALID_VALUE, "cuInit: flags must be 0");
+    if (driver().choices.start_error != 0) return static_cast<Code>(driver().choices.start_error);
     driver().initialized = true;
     return SUCCESS;
 }

@@ -193,8 +193,9 @@ API cuMemFree_v2(Address address) {
     if (memory == driver().device_memory.end())
         return error(INVALID_VALUE, "cuMemFree of " + hex(address) + ", which is not allocated: " + describe_address(address, 1));
     Code code = flush_all();
+    std::string overrun = check_red_zone(address);
     forget(memory);
-    return code;
+    return overrun.empty() ? code : driver().sticky = error(ILLEGAL_ADDRESS, overrun);
 }
 
 API cuMemHostAlloc(void** address, size_t bytes, unsigned) {

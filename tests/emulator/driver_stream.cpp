@@ -15,27 +15,20 @@ double milliseconds() {
 
 /// Does the first piece of a stream's work.
 Code do_next(Stream& stream) {
-    Work work = std::move(stream.queue.front());
-    stream.queue.erase(stream.queue.begin());
     Driver& device = driver();
-    if (device.sticky != SUCCESS) return device.sticky;
-    Code code = work.act();
+    if (device.sticky != SUCCESS || stream.queue.empty()) return device.sticky;
+    Work work = std::move(stream.queue.front());
+    stream.queue.pop_front();
+    Code code = work();
     if (code != SUCCESS) device.sticky = code;
     return code;
 }
 
-/// Does a stream's work up to and including that which records `event`.
-Code flush_to(Stream& stream, const Event& event) {
-    while (event.pending && !stream.queue.empty())
+/// Does a stream's work up to and including that which makes a record of `event`.
+Code flush_to(Stream& stream, const Event& event, uint64_t record) {
+    while (event.reached < record && !stream.queue.empty())
         if (Code code = do_next(stream)) return code;
     return driver().sticky;
-}
-
-void record(Event& event, Stream& stream) {
-    event.recorded = true;
-    event.captured = false;
-    event.pending = true;
-    event.stream = &stream;
 }
 
 Code queue(Stream& stream, Work work) {
@@ -45,12 +38,12 @@ Code queue(Stream& stream, Work work) {
         return SUCCESS;
     }
     // Errors show at the next call, as they do on a device that is a little slower than the host.
-    Code code = work.act();
+    Code code = work();
     if (code != SUCCESS) device.sticky = code;
     return SUCCESS;
 }
 
-void note_node(Stream& stream, NodeKind kind, std::function<Code()> act) {
+void note_node(Stream& stream, NodeKind kind, Work act) {
     stream.capture->graph->nodes.push_back({kind, std::move(act)});
     stream.nodes_in_capture++;
 }
@@ -112,7 +105,7 @@ Code flush_for_null_stream() {
     return driver().sticky;
 }
 
-Code submit(Stream& stream, NodeKind kind, std::function<Code()> act) {
+Code submit(Stream& stream, NodeKind kind, Work act) {
     if (stream.capture != nullptr) {
         if (stream.capture->invalidated) return STREAM_CAPTURE_INVALIDATED;
         note_node(stream, kind, std::move(act));
@@ -127,7 +120,7 @@ Code submit(Stream& stream, NodeKind kind, std::function<Code()> act) {
     } else if (stream.blocking && !driver().null_stream.queue.empty()) {
         if (flush_for_null_stream() != SUCCESS) return SUCCESS;
     }
-    return queue(stream, {std::move(act), nullptr});
+    return queue(stream, std::move(act));
 }
 
 }  // namespace brantas::emulator
@@ -197,13 +190,14 @@ API cuStreamWaitEvent(void* handle, Event* event, unsigned flags) {
     if (stream == nullptr || !is_valid(event, "the event", "cuStreamWaitEvent")) return INVALID_HANDLE;
     if (flags > 1) return error(INVALID_VALUE, "cuStreamWaitEvent: unknown flags");
     if (event->captured) return capture_wait(*stream, *event);
-    if (stream->capture != nullptr && event->pending) {
+    if (stream->capture != nullptr && event->pending()) {
         stream->capture->invalidated = true;
         return error(STREAM_CAPTURE_ISOLATION, "cuStreamWaitEvent in a capture for work outside of it");
     }
-    if (!event->pending || event->stream == stream) return SUCCESS;
-    Stream* before = event->stream;
-    return queue(*stream, {[=] { return flush_to(*before, *event); }, nullptr});
+    if (!event->pending() || event->stream == stream) return SUCCESS;
+    return queue(*stream, [event, before = event->stream, record = event->recorded] {
+        return flush_to(*before, *event, record);
+    });
 }
 
 API cuEventCreate(Event** event, unsigned) {
@@ -227,20 +221,18 @@ API cuEventRecord(Event* event, void* handle) {
     ENTER(cuEventRecord, CONTEXT);
     Stream* stream = stream_of(handle, "cuEventRecord");
     if (stream == nullptr || !is_valid(event, "the event", "cuEventRecord")) return INVALID_HANDLE;
-    record(*event, *stream);
-    if (stream->capture != nullptr) {
-        event->captured = true;
-        event->pending = false;
+    event->stream = stream;
+    event->captured = stream->capture != nullptr;
+    if (event->captured) {
         event->capture = stream->capture;
         event->captured_nodes = stream->nodes_in_capture;
         return SUCCESS;
     }
-    return queue(*stream, {[event] {
-                               event->milliseconds = milliseconds();
-                               event->pending = false;
-                               return SUCCESS;
-                           },
-                           event});
+    return queue(*stream, [event, record = ++event->recorded] {
+        event->milliseconds = milliseconds();
+        event->reached = std::max(event->reached, record);
+        return SUCCESS;
+    });
 }
 
 API cuEventSynchronize(Event* event) {
@@ -248,14 +240,14 @@ API cuEventSynchronize(Event* event) {
     if (!is_valid(event, "the event", "cuEventSynchronize")) return INVALID_HANDLE;
     if (event->captured) return error(CAPTURED_EVENT, "cuEventSynchronize of an event that was recorded in a capture");
     driver().count("synchronizations");
-    return event->pending ? flush_to(*event->stream, *event) : SUCCESS;
+    return event->pending() ? flush_to(*event->stream, *event, event->recorded) : SUCCESS;
 }
 
 API cuEventQuery(Event* event) {
     ENTER(cuEventQuery, CONTEXT);
     if (!is_valid(event, "the event", "cuEventQuery")) return INVALID_HANDLE;
     if (event->captured) return error(CAPTURED_EVENT, "cuEventQuery of an event that was recorded in a capture");
-    if (!event->pending) return SUCCESS;
+    if (!event->pending()) return SUCCESS;
     Code code = do_next(*event->stream);
     return code != SUCCESS ? code : NOT_READY;
 }
@@ -264,8 +256,8 @@ API cuEventElapsedTime(float* elapsed, Event* from, Event* to) {
     ENTER(cuEventElapsedTime, CONTEXT);
     for (Event* event : {from, to}) {
         if (!is_valid(event, "the event", "cuEventElapsedTime")) return INVALID_HANDLE;
-        if (!event->recorded) return error(INVALID_HANDLE, "cuEventElapsedTime of an event that was never recorded");
-        if (event->pending) return NOT_READY;
+        if (event->recorded == 0) return error(INVALID_HANDLE, "cuEventElapsedTime of an event that was never recorded");
+        if (event->pending()) return NOT_READY;
     }
     *elapsed = static_cast<float>(to->milliseconds - from->milliseconds);
     return SUCCESS;

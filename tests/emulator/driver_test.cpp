@@ -283,6 +283,20 @@ TEST(events_order_streams) {
     }
 }
 
+TEST(a_wait_is_for_the_record_that_was_the_last_then) {
+    Session session("deferred");
+    Handle other = nullptr, event = nullptr;
+    CHECK(cuStreamCreate(&other, 1) == 0 && cuEventCreate(&event, 0) == 0);
+    CHECK(session.launch_add(4) == 0 && cuEventRecord(event, session.stream) == 0);
+    CHECK(cuStreamWaitEvent(other, event, 0) == 0);
+    CHECK(session.launch_add(1) == 0 && cuEventRecord(event, session.stream) == 0);
+    i32 word = -1;
+    CHECK(cuMemcpyDtoHAsync_v2(&word, session.memory, 4, other) == 0 && cuStreamSynchronize(other) == 0);
+    check_equal(word, 4);
+    CHECK(cuEventQuery(event) == 600 && cuEventSynchronize(event) == 0 && cuEventQuery(event) == 0);
+    check_equal(session.first(), 5);
+}
+
 TEST(captured_work_runs_when_the_graph_is_launched) {
     Session session;
     Handle graph = nullptr, exec = nullptr;
@@ -377,6 +391,17 @@ TEST(memory_is_as_large_as_chosen) {
     CHECK(cuMemFree_v2(more) == 0);
     check_equal(brantas_emulator_count("live_bytes"), static_cast<i64>(BYTES));
     Session::set("MEMORY", "2147483648");
+}
+
+TEST(a_context_that_ends_takes_its_memory_along) {
+    {
+        Session session;
+        check_equal(brantas_emulator_count("live_allocations"), 1);
+        check_equal(brantas_emulator_count("live_streams"), 1);
+        check_equal(brantas_emulator_count("live_modules"), 1);
+    }
+    for (const char* what : {"live_allocations", "live_bytes", "live_streams", "live_modules"})
+        check_equal(brantas_emulator_count(what), 0, what);
 }
 
 TEST(kernels_can_be_skipped) {

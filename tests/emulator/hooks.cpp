@@ -11,9 +11,12 @@ using brantas::emulator::Access;
 
 namespace {
 
+template <uint64_t Alignment>
 [[gnu::always_inline]] inline void see(const void* address, size_t bytes, Access access, const void* code) {
     using brantas::emulator::range;
     if (reinterpret_cast<uint64_t>(address) - range.base >= range.bytes) return;
+    if (reinterpret_cast<uint64_t>(address) % Alignment != 0) [[unlikely]]
+        brantas::emulator::fail_misaligned_access(address, bytes, code);
     brantas::emulator::check_quickly(reinterpret_cast<uint64_t>(address), static_cast<uint32_t>(bytes), access, code);
 }
 
@@ -22,15 +25,16 @@ namespace {
 #pragma GCC visibility push(default)
 extern "C" {
 
-#define HOOK(name, bytes, access) \
-    void name(void* address) { see(address, bytes, access, __builtin_return_address(0)); }
-#define HOOKS(bytes)                                          \
-    HOOK(__tsan_read##bytes, bytes, Access::READ)             \
-    HOOK(__tsan_write##bytes, bytes, Access::WRITE)           \
-    HOOK(__tsan_unaligned_read##bytes, bytes, Access::READ)   \
-    HOOK(__tsan_unaligned_write##bytes, bytes, Access::WRITE) \
-    HOOK(__tsan_volatile_read##bytes, bytes, Access::READ)    \
-    HOOK(__tsan_volatile_write##bytes, bytes, Access::WRITE)
+#define HOOK(name, bytes, access, alignment) \
+    void name(void* address) { see<alignment>(address, bytes, access, __builtin_return_address(0)); }
+// The compiler says "unaligned" where it has merged accesses; elsewhere the access's type requires its alignment.
+#define HOOKS(bytes)                                             \
+    HOOK(__tsan_read##bytes, bytes, Access::READ, bytes)         \
+    HOOK(__tsan_write##bytes, bytes, Access::WRITE, bytes)       \
+    HOOK(__tsan_unaligned_read##bytes, bytes, Access::READ, 1)   \
+    HOOK(__tsan_unaligned_write##bytes, bytes, Access::WRITE, 1) \
+    HOOK(__tsan_volatile_read##bytes, bytes, Access::READ, bytes) \
+    HOOK(__tsan_volatile_write##bytes, bytes, Access::WRITE, bytes)
 HOOKS(1)
 HOOKS(2)
 HOOKS(4)
@@ -38,10 +42,10 @@ HOOKS(8)
 HOOKS(16)
 
 void __tsan_read_range(void* address, size_t bytes) {
-    see(address, bytes, Access::READ, __builtin_return_address(0));
+    see<1>(address, bytes, Access::READ, __builtin_return_address(0));
 }
 void __tsan_write_range(void* address, size_t bytes) {
-    see(address, bytes, Access::WRITE, __builtin_return_address(0));
+    see<1>(address, bytes, Access::WRITE, __builtin_return_address(0));
 }
 void __tsan_vptr_read(void*) {}
 void __tsan_vptr_update(void*, void*) {}

@@ -31,7 +31,7 @@ void* const WISHED_BASE = reinterpret_cast<void*>(0x200000000000);
 #endif
 constexpr uint64_t ARENA_STRIDE = 1 << 20;
 constexpr uint64_t MOST_ALLOCATIONS = 1 << 24;
-constexpr uint64_t MOST_POISONED = 1ull << 30;  // larger allocations are for sparse use
+constexpr uint64_t MOST_POISONED = 1ull << 28;  // larger allocations are used in part, and only that part should cost memory
 
 struct State {
     std::mutex mutex;
@@ -95,6 +95,7 @@ std::string red_zone_report(const Allocation& allocation) {
     (void)allocation;
     return "";  // AddressSanitizer reports the access itself
 #else
+    if (allocation.bytes > MOST_POISONED) return "";
     auto [from, to] = pages_of(allocation);
     uint64_t changed = first_changed(from, allocation.address);
     if (changed == 0) changed = first_changed(allocation.address + allocation.bytes, to);
@@ -172,11 +173,18 @@ std::string describe_address(uint64_t address, uint64_t bytes) {
     return std::to_string(near.address - address) + " bytes before " + near.name + " (" + std::to_string(near.bytes) + " bytes)";
 }
 
+std::string check_red_zone(uint64_t address) {
+    State& all = state();
+    std::lock_guard lock(all.mutex);
+    auto found = all.by_address.find(address);
+    return found == all.by_address.end() ? "" : red_zone_report(all.all[found->second]);
+}
+
 std::string check_red_zones() {
     State& all = state();
     std::lock_guard lock(all.mutex);
     for (const Allocation& allocation : all.all) {
-        if (allocation.released || allocation.bytes == 0 || allocation.bytes > MOST_POISONED) continue;
+        if (allocation.released) continue;
         std::string report = red_zone_report(allocation);
         if (!report.empty()) return report;
     }

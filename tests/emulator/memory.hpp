@@ -28,7 +28,9 @@ bool is_allocated(uint64_t address, uint64_t bytes);
 bool is_device_address(uint64_t address);
 /// What is wrong with an access, in words: the nearest allocation, or the one that was released.
 std::string describe_address(uint64_t address, uint64_t bytes);
-/// Text about the first allocation whose surroundings were overwritten, or an empty one.
+/// Text about the allocation there if its surroundings were overwritten, or an empty one.
+std::string check_red_zone(uint64_t address);
+/// The same for the first of all live allocations.
 std::string check_red_zones();
 uint64_t live_allocations();
 

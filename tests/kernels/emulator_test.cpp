@@ -105,7 +105,7 @@ KERNEL(pipeline, PlantedArgs, THREADS) {
 
 /// Touches what it may not. Modes: 1 writes past shared memory, 2 reads past it, 3 writes past dst, 4 reads before src,
 /// 5 reads src, 6 takes a struct that is larger than the launch's shared memory, 7 touches memory before
-/// wait_for_predecessors.
+/// wait_for_predecessors, 8 loads four bytes from an odd address.
 KERNEL(overrun, PlantedArgs, THREADS) {
     if (args.mode == 7) reinterpret_cast<i32*>(args.dst)[threadIdx.x] = 1;
     wait_for_predecessors();
@@ -118,6 +118,7 @@ KERNEL(overrun, PlantedArgs, THREADS) {
     if (args.mode == 3) dst[mine + args.rows] = mine;
     if (args.mode == 4) dst[mine] = neighbours(args)[mine - args.rows];
     if (args.mode == 5) dst[mine] = neighbours(args)[mine];
+    if (args.mode == 8) dst[mine] = *reinterpret_cast<const i32*>(args.src + 4 * static_cast<u64>(mine) + 1);
     if (args.mode == 6) dst[mine] = shared_memory<Pipeline>().stage[0][mine].word[0] != 0;
 }
 
@@ -306,6 +307,7 @@ TEST(accesses_outside_of_memory) {
     outside({KERNEL_OF(overrun), 5}, "freed of line");
     outside({KERNEL_OF(overrun), 5}, "which was freed");
     always({KERNEL_OF(overrun), 6, 0, exact}, "less shared memory than the kernel needs");
+    outside({KERNEL_OF(overrun), 8}, "which is misaligned (emulator_test.cpp:");
     if (CHECKED) always({KERNEL_OF(overrun), 7}, "before wait_for_predecessors");
 }
 

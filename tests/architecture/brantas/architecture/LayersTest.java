@@ -91,7 +91,11 @@ class LayersTest {
                 contract[0],
                 contract[1],
                 contract[2]);
-        only("brantas.cuda.launch", "brantas.cuda.launch", "brantas.cuda.driver");
+        only(
+                "brantas.cuda.launch",
+                "brantas.cuda.launch",
+                "brantas.cuda.driver",
+                "brantas.op");
         only("brantas.cuda.driver", "brantas.cuda.driver", "brantas.cuda.shim", "jcuda..");
         only("brantas.cuda.shim", "brantas.cuda.shim", "org.bytedeco..");
         only("brantas.cuda.blas", "brantas.cuda.blas", "brantas.cuda.driver", "jcuda..");

@@ -26,21 +26,23 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// layer and not the growth of a difference through all of them. Left over are the roundings that a
 /// difference inside an op tips over.
 ///
-/// With products exact to fp32 inside, a rounding to bf16 (spacing 2⁻⁸ … 2⁻⁷ of a value) is tipped
-/// over with a probability of about 1e-6 / 4e-3: almost never, and one value of a row of 64 or 128
-/// then differs by 2⁻⁸ of itself at most. Fp16 operands of the delta rule err by 4.5e-4, which tips
-/// over one rounding in ten: √(4.5e-4 · 2⁻⁷) ≈ 2e-3 of the layer's sum, in the mean over rows.
+/// Tolerances, relative L2 of a row of the residual stream (64 or 128 values here): with products
+/// exact to fp32 inside, a rounding to bf16 is tipped over with a probability of about 1e-6 / 4e-3,
+/// so that most rows are equal; where it happens one value moves by 2⁻⁷ of itself at most, and a
+/// row's norm by no more than that: 8e-3. Fp16 operands of the delta rule err by 4.5e-4, which tips
+/// one rounding in ten at each of the few rounding points of a layer: √(4.5e-4 · 2⁻⁷) ≈ 2e-3 each,
+/// 5e-3 for all of them in the mean, and three times that in the worst of 130 rows.
 class LayerByLayerTest {
     private static final int PAGE = 32;
 
     @ParameterizedTest
     @CsvSource({
-        "dense-tied, true, 3e-3, 3e-4",
+        "dense-tied, true, 8e-3, 1e-3",
         "dense-tied, false, 1.5e-2, 5e-3",
-        "dense-r3, true, 3e-3, 3e-4",
+        "dense-r3, true, 8e-3, 1e-3",
         "dense-r3, false, 1.5e-2, 5e-3",
-        "moe, true, 3e-3, 3e-4",
-        "yarn, true, 3e-3, 3e-4"
+        "moe, true, 8e-3, 1e-3",
+        "yarn, true, 8e-3, 1e-3"
     })
     void everyLayerFollowsTheReferee(String name, boolean exact, double worst, double mean) {
         GoldenModel golden = GoldenModel.of(name, name);

@@ -15,7 +15,6 @@ import brantas.settings.BrantasException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.IdentityHashMap;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// Gated attention: rotations once a step, then per layer norm, rotation and cache, and attention
@@ -30,7 +29,7 @@ final class Attention {
     private final StoreKv storeKv;
     private final AttendChunk chunk;
     private final AttendStep single;
-    private final Map<Rope, Rotations.Turns> turns = new IdentityHashMap<>();
+    private final IdentityHashMap<Rope, Rotations.Turns> turns = new IdentityHashMap<>();
     private @Nullable DeviceMemory partials;
 
     Attention(Store store, CurrentStep step, Module module) {

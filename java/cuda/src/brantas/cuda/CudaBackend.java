@@ -37,7 +37,6 @@ import java.util.BitSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 
 /// The GPU backend: weights and activations in bf16, accumulations, state and logits in fp32 (spec
@@ -61,7 +60,7 @@ final class CudaBackend implements Backend {
     private final Experts experts;
     private final Module module;
     private final Store store;
-    private final Map<StepBatch, StepBlock> blocks = new IdentityHashMap<>();
+    private final IdentityHashMap<StepBatch, StepBlock> blocks = new IdentityHashMap<>();
 
     /// @param image the compiled kernels
     /// @param choice whether steps of single rows are recorded, and how exact ops are inside

@@ -64,7 +64,7 @@ record ExpertWeights(String name, ExpertGemm.Experts matrices, long bytes) imple
             store.uploader(rowBytes)
                     .rows(
                             upMemory,
-                            expert * up.rows() * rowBytes,
+                            (long) expert * up.rows() * rowBytes,
                             up.rows(),
                             rowBytes,
                             (row, to) -> {
@@ -78,7 +78,7 @@ record ExpertWeights(String name, ExpertGemm.Experts matrices, long bytes) imple
             store.uploader(downBytes)
                     .rows(
                             downMemory,
-                            expert * down.rows() * downBytes,
+                            (long) expert * down.rows() * downBytes,
                             down.rows(),
                             downBytes,
                             (row, to) -> copyRow(lower, row, to));

@@ -42,8 +42,8 @@ class CallsTest {
                 .isInstanceOf(DeviceException.class)
                 .hasMessage(
                         "cuStreamSynchronize failed for stream main on Card (device 0): CUDA error"
-                                + " 700; work that was started earlier may be the cause, the device"
-                                + " is unusable");
+                                + " 700; the cause may be work that was started earlier, which"
+                                + " BRANTAS_SYNCHRONOUS=1 names");
         assertThat(calls.unusable()).isTrue();
         assertThatThrownBy(() -> calls.check(719, "cuLaunchKernel", "kernel gemv"))
                 .isInstanceOf(DeviceException.class)

@@ -207,7 +207,8 @@ class DeviceTest {
                                 + " 0): CUDA_ERROR_ILLEGAL_ADDRESS (700, ")
                 .hasMessageContaining("injected failure of COPY")
                 .hasMessageEndingWith(
-                        "; work that was started earlier may be the cause, the device is unusable");
+                        "; the cause may be work that was started earlier, which"
+                                + " BRANTAS_SYNCHRONOUS=1 names");
         List<Runnable> calls =
                 List.of(
                         () -> device.allocate("x", 1),

@@ -210,7 +210,7 @@ class FunctionTest {
         Emulator.choose("FAIL_LAUNCH", 1);
 
         assertThatThrownBy(this::launch)
-                .isInstanceOf(RuntimeException.class)
+                .isInstanceOf(DeviceException.class)
                 .hasMessageStartingWith(
                         "cuLaunchKernel failed for kernel swiglu (grid 2×1×1, block 256, shared 0,"
                                 + " dst 0x")

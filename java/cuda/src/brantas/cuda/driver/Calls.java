@@ -60,7 +60,9 @@ final class Calls {
             // An asynchronous error surfaces in whatever call comes next, so that the one named
             // here
             // need not be the one to blame.
-            sentence += "; work that was started earlier may be the cause, the device is unusable";
+            sentence +=
+                    "; the cause may be work that was started earlier, which"
+                            + " BRANTAS_SYNCHRONOUS=1 names";
             first = sentence;
         }
         if (code == OUT_OF_MEMORY) {

@@ -276,10 +276,10 @@ public final class Device implements AutoCloseable {
             closed = true;
             things = List.copyOf(owned).reversed();
             owned.clear();
-            pinned.forEach(PinnedMemory::invalidate);
-            pinned.clear();
         }
         Failures failures = new Failures(calls);
+        pinned.forEach(failures::invalidate);
+        pinned.clear();
         failures.note(CurrentContext.enter(this, context), "cuCtxSetCurrent", "this thread");
         failures.note(JCudaDriver.cuCtxSynchronize(), "cuCtxSynchronize", "the device");
         for (Owned thing : things) {
@@ -308,6 +308,15 @@ public final class Device implements AutoCloseable {
         void note(int code, String operation, Object subject) {
             if (code != 0 && first == null) {
                 first = calls.failure(code, operation, subject);
+            }
+        }
+
+        void invalidate(PinnedMemory memory) {
+            try {
+                memory.invalidate();
+            } catch (IllegalStateException e) {
+                // Another thread is inside it, which is that thread's mistake.
+                first = first == null ? e : first;
             }
         }
 

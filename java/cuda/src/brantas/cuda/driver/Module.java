@@ -22,7 +22,7 @@ public final class Module implements AutoCloseable {
     private static final int UNSUPPORTED_PTX = 222;
 
     /// Codes that say that the image has nothing this device or driver can run.
-    private static final Set<Integer> UNFIT = Set.of(INVALID_IMAGE, 209, 218, 221, 223, 301);
+    private static final Set<Integer> UNFIT = Set.of(INVALID_IMAGE, 209, 218, 221, 223);
 
     private final Device device;
     private final String name;

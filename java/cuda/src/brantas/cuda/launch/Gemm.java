@@ -16,11 +16,18 @@ public final class Gemm {
     /// What becomes of the fp32 sums; also for [Gemv].
     public enum Result {
         /// `dst = bf16(sum)`.
-        BF16,
+        BF16(0),
         /// `dst = bf16(dst + sum)`, dst bf16.
-        ADD,
+        ADD(1),
         /// `dst = sum`, dst fp32.
-        F32;
+        F32(2);
+
+        /// Place of its kernels among those of a launcher.
+        final int place;
+
+        Result(int place) {
+            this.place = place;
+        }
 
         String tag() {
             return name().toLowerCase(Locale.ROOT);
@@ -54,7 +61,7 @@ public final class Gemm {
             return;
         }
         boolean large = rows.count() > SMALL && tiles(LARGE, rows, weight) >= multiprocessors;
-        Function function = functions.get(2 * result.ordinal() + (large ? 0 : 1));
+        Function function = functions.get(2 * result.place + (large ? 0 : 1));
         arguments(function, dst, x, weight, rows);
         int blocks = Math.toIntExact(tiles(large ? LARGE : SMALL, rows, weight));
         function.launch(stream, blocks, 1, 1);

@@ -40,7 +40,7 @@ public final class Gemv {
         while (variant < TOGETHER.size() - 1 && TOGETHER.get(variant) < rows.count()) {
             variant++;
         }
-        Function function = functions.get(TOGETHER.size() * result.ordinal() + variant);
+        Function function = functions.get(TOGETHER.size() * result.place + variant);
         Gemm.arguments(function, dst, x, weight, rows);
         int groups = Math.ceilDiv(rows.count(), TOGETHER.get(variant));
         function.launch(stream, groups * Math.ceilDiv(weight.rows(), OUTPUTS), 1, 1);
