@@ -1,6 +1,7 @@
 // Gated delta rule in chunks, first half (spec 4.3 steps 5–7, 4.5): everything of a chunk that does not depend on the state.
 // A block takes one chunk of C tokens and one key head, and does once for all value heads of that head the norms, KKᵀ and
-// QKᵀ; then for each value head gates, the triangular inverse and the gated QKᵀ, left as a DeltaChunk for delta_scan.
+// QKᵀ; then for each value head, four at a time, gates, the triangular inverse and the gated QKᵀ, left as a DeltaChunk for
+// delta_scan.
 // Keys and queries are brought near unit length by a power of two only, which is exact in fp16; what is missing of the norm
 // multiplies products in fp32, so that norms cost no precision. The `exact` variant leaves them in bf16 as they are.
 // The inverse: forward substitution in fp32 on 16×16 diagonal blocks, then T[i][j] = −T[i][i] Σ A[i][k] T[k][j] block by block
@@ -57,8 +58,9 @@ struct ChunkPlace {
     i64 row;        // its first row in the step
     i32 rows;       // tokens, at most C
     i32 key_head;
-    i32 head;       // first value head
-    i32 group;      // value heads
+    i32 head;       // first value head that is worked on
+    i32 group;      // value heads that are worked on, at most DELTA_GROUP
+    i32 end;        // first value head of the next key head
 };
 
 template <i32 C, bool EXACT>
@@ -370,12 +372,8 @@ struct Prepare {
         }
     }
 
-    DEVICE void run() const {
-        load_rows();
-        load_gates();
-        block_sync();
-        multiply_rows();
-        block_sync();
+    /// What each value head needs for itself; `products` are there.
+    DEVICE void finish_heads() const {
         gate_tiles();
         write_factors();
         block_sync();
@@ -383,6 +381,22 @@ struct Prepare {
         block_sync();
         for (i32 unit = warp_id(); unit < place.group * (BANDS - 1); unit += WARPS) {
             solve_column(unit / (BANDS - 1), unit % (BANDS - 1));
+        }
+    }
+
+    DEVICE void run() {
+        load_rows();
+        load_gates();
+        block_sync();
+        multiply_rows();
+        block_sync();
+        finish_heads();
+        for (place.head += DELTA_GROUP; place.head < place.end; place.head += DELTA_GROUP) {
+            place.group = place.end - place.head < DELTA_GROUP ? place.end - place.head : DELTA_GROUP;
+            block_sync();
+            load_gates();
+            block_sync();
+            finish_heads();
         }
     }
 };
@@ -394,10 +408,11 @@ DEVICE void prepare_chunk(const DeltaPrepareArgs& args) {
     const Step* step = reinterpret_cast<const Step*>(args.step);
     Tile tile = find_tile(step, static_cast<i32>(blockIdx.x), C);
     if (tile.sequence < 0) return;
-    i32 group = args.value_heads / args.key_heads;
     i32 key_head = static_cast<i32>(blockIdx.y);
+    i32 heads = args.value_heads / args.key_heads, head = key_head * heads;
     i64 row = step_array(step, step->at_row_start)[tile.sequence] + tile.first;
-    Prepare<C, EXACT>{args, shared_memory<PrepareShared<C>>(), {row, tile.rows, key_head, key_head * group, group}}.run();
+    ChunkPlace place = {row, tile.rows, key_head, head, heads < DELTA_GROUP ? heads : DELTA_GROUP, head + heads};
+    Prepare<C, EXACT>{args, shared_memory<PrepareShared<C>>(), place}.run();
 }
 
 static_assert(sizeof(DeltaChunk<64, 1>) == 11280 && sizeof(DeltaChunk<32, 1>) == 3600, "as the launcher sizes its workspace");

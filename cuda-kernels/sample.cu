@@ -122,7 +122,6 @@ DEVICE void sort_list(SampleShared& shared, i32 count) {
 /// candidates, of whatever rank.
 template <class Visit>
 DEVICE i32 gather(SampleShared& shared, const CandidateRow& row, u64 low, u64 high, Visit visit) {
-    block_sync();
     if (threadIdx.x == 0) shared.gathered = 0;
     block_sync();
     row.each([&](u64 rank) {
@@ -164,9 +163,7 @@ DEVICE i32 crossing(SampleShared& shared, i32 count, u64 target, const Candidate
         shared.found = at;
     }
     block_sync();
-    const i32 found = shared.found;
-    block_sync();
-    return found;
+    return shared.found;
 }
 
 /// Draws from the list, which holds the `count` best and all that top-k or top-p keep; `total` is the mass of all candidates

@@ -8,7 +8,7 @@
 
 /// Values of a key, and of a value.
 constexpr i32 DELTA_DIM = 128;
-/// Value heads that share a key head, at most.
+/// Value heads of a key head that delta_prepare works on at a time.
 constexpr i32 DELTA_GROUP = 4;
 /// 1/√128: the scale of queries.
 constexpr f32 DELTA_SCALE = 0.08838834764831845f;

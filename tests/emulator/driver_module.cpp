@@ -191,6 +191,7 @@ API cuFuncGetAttribute(int* value, int which, Function* function) {
     if (!is_valid(function, "the function", "cuFuncGetAttribute")) return INVALID_HANDLE;
     *value = which == 0   ? static_cast<int>(function->entry->most_threads)
              : which == 4 ? 32
+             : which == 5 || which == 6 ? driver().choices.capability  // as if the image had machine code for it
              : which == 8 ? static_cast<int>(function->most_shared_bytes)
                           : 0;
     return SUCCESS;

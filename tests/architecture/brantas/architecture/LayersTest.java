@@ -98,7 +98,12 @@ class LayersTest {
                 "brantas.op");
         only("brantas.cuda.driver", "brantas.cuda.driver", "brantas.cuda.shim", "jcuda..");
         only("brantas.cuda.shim", "brantas.cuda.shim", "org.bytedeco..");
-        only("brantas.cuda.blas", "brantas.cuda.blas", "brantas.cuda.driver", "jcuda..");
+        only(
+                "brantas.cuda.blas",
+                "brantas.cuda.blas",
+                "brantas.cuda.driver",
+                "brantas.cuda.launch",
+                "jcuda..");
     }
 
     @Test

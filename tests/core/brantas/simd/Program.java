@@ -17,18 +17,18 @@ import java.util.TreeMap;
 /// One op under test: it runs some sequences on a backend and gives what came out of each, so that
 /// backends, batches and thread counts can be compared. Inputs depend on the seed and on the
 /// sequence alone, never on the batch.
-abstract class Program {
+public abstract class Program {
     /// A sequence of the test.
     ///
     /// @param id names its data, its slot and its pages
     /// @param past rows of a first step
     /// @param rows rows of the second step, whose outputs count
-    record Seq(int id, int past, int rows) {}
+    public record Seq(int id, int past, int rows) {}
 
     static final int PAGES = 64;
 
     private final String name;
-    final long seed;
+    public final long seed;
 
     Program(String name, long seed) {
         this.name = name;
@@ -36,7 +36,7 @@ abstract class Program {
     }
 
     /// Outputs of the second step by sequence.
-    abstract Map<Integer, float[]> run(Backend ops, List<Seq> sequences);
+    public abstract Map<Integer, float[]> run(Backend ops, List<Seq> sequences);
 
     /// Values of a row, the same wherever it stands.
     float[] row(Seq s, int position, int cols, int salt) {
@@ -119,7 +119,7 @@ abstract class Program {
     }
 
     /// A random tensor that lies two bytes off every alignment.
-    static HostTensor tensor(SplittableRandom random, DType type, double scale, long... shape) {
+    public static HostTensor tensor(SplittableRandom random, DType type, double scale, long... shape) {
         int count = (int) HostTensor.elements(shape);
         MemorySegment room = Arena.ofAuto().allocate((long) count * type.bytes() + 64, 64);
         MemorySegment data = room.asSlice(2, (long) count * type.bytes());

@@ -13,23 +13,25 @@ import brantas.op.Rope;
 import brantas.op.Routing;
 import brantas.op.StepBatch;
 import brantas.op.Weight;
+import brantas.tensor.Bf16;
 import brantas.tensor.Buffer;
 import brantas.tensor.DType;
 import brantas.tensor.HostTensor;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 
 /// The ops as [Program]s.
-final class Programs {
+public final class Programs {
     private Programs() {}
 
     /// A product with stacked parts of some type; `add` starts from other values.
-    static Program linear(String name, long seed, DType type, boolean add, int in, int... out) {
+    public static Program linear(String name, long seed, DType type, boolean add, int in, int... out) {
         return new Program(name + " " + type + " " + in, seed) {
             @Override
-            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
                 SplittableRandom random = new SplittableRandom(seed);
                 List<HostTensor> parts = new ArrayList<>();
                 int rows = 0;
@@ -53,10 +55,28 @@ final class Programs {
         };
     }
 
-    static Program norm(long seed, int cols) {
+    /// A product whose sums stay fp32.
+    public static Program logits(long seed, int in, int out) {
+        return new Program("logits " + in + " " + out, seed) {
+            @Override
+            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                HostTensor head = tensor(new SplittableRandom(seed), DType.BF16, 1, out, in);
+                Weight w = ops.matrix(List.of(head));
+                List<Seq> step = ordered(sequences);
+                StepBatch batch = batch(step);
+                Buffer x = input(ops, batch, step, in, 0);
+                Buffer y = ops.floats("logits", Math.max(1, batch.rows()), out);
+                ops.begin(batch);
+                ops.linear(y, x, w, batch.span());
+                return output(ops, y, batch, step);
+            }
+        };
+    }
+
+    public static Program norm(long seed, int cols) {
         return new Program("rmsNorm " + cols, seed) {
             @Override
-            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
                 HostTensor t = tensor(new SplittableRandom(seed), DType.BF16, 1, cols);
                 List<Seq> step = ordered(sequences);
                 StepBatch batch = batch(step);
@@ -67,7 +87,7 @@ final class Programs {
         };
     }
 
-    static Program swiGlu(long seed, int cols) {
+    public static Program swiGlu(long seed, int cols) {
         return new Program("swiGlu " + cols, seed) {
             @Override
             float[] row(Seq s, int position, int count, int salt) {
@@ -79,7 +99,7 @@ final class Programs {
             }
 
             @Override
-            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
                 List<Seq> step = ordered(sequences);
                 StepBatch batch = batch(step);
                 Buffer x = input(ops, batch, step, 2 * cols, 0);
@@ -90,10 +110,10 @@ final class Programs {
         };
     }
 
-    static Program embed(long seed, DType type, int cols) {
+    public static Program embed(long seed, DType type, int cols) {
         return new Program("embed and gather " + type + " " + cols, seed) {
             @Override
-            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
                 SplittableRandom random = new SplittableRandom(seed);
                 Weight table =
                         ops.matrix(
@@ -112,10 +132,10 @@ final class Programs {
         };
     }
 
-    static Program gatedNorm(long seed, DeltaShape shape) {
+    public static Program gatedNorm(long seed, DeltaShape shape) {
         return new Program("gatedNorm " + shape, seed) {
             @Override
-            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
                 HostTensor t = tensor(new SplittableRandom(seed), DType.F32, 1, shape.valueDim());
                 List<Seq> step = ordered(sequences);
                 StepBatch batch = batch(step);
@@ -127,10 +147,10 @@ final class Programs {
         };
     }
 
-    static Program attention(long seed, AttentionShape shape, int pageSize) {
+    public static Program attention(long seed, AttentionShape shape, int pageSize) {
         return new Program("attention " + shape + " pages of " + pageSize, seed) {
             @Override
-            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
                 SplittableRandom random = new SplittableRandom(seed);
                 Weight q = ops.vector(tensor(random, DType.BF16, 1, shape.headDim()));
                 Weight k = ops.vector(tensor(random, DType.BF16, 1, shape.headDim()));
@@ -151,7 +171,7 @@ final class Programs {
                     Backend ops, List<Seq> step, AttentionNorms norms, KvCache cache, Rope rope) {
                 StepBatch batch = batch(step);
                 Buffer p = input(ops, batch, step, shape.projected(), 0);
-                Buffer turns = ops.buffer("turns", batch.rows(), shape.rotaryDim());
+                Buffer turns = ops.floats("turns", batch.rows(), shape.rotaryDim());
                 Buffer q = ops.buffer("q", batch.rows(), shape.width());
                 Buffer y = ops.buffer("y", batch.rows(), shape.width());
                 ops.begin(batch);
@@ -163,10 +183,10 @@ final class Programs {
         };
     }
 
-    static Program convolve(long seed, DeltaShape shape) {
+    public static Program convolve(long seed, DeltaShape shape) {
         return new Program("convolve " + shape, seed) {
             @Override
-            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
                 SplittableRandom random = new SplittableRandom(seed);
                 HostTensor taps =
                         tensor(random, DType.BF16, 1, shape.channels(), 1, shape.convWidth());
@@ -189,7 +209,7 @@ final class Programs {
     }
 
     /// The delta rule on keys that a test may bend.
-    static Program scan(long seed, DeltaShape shape, DeltaInput bend) {
+    public static Program scan(long seed, DeltaShape shape, DeltaInput bend) {
         return new Program("scan " + shape + " " + bend, seed) {
             @Override
             float[] row(Seq s, int position, int cols, int salt) {
@@ -198,7 +218,7 @@ final class Programs {
             }
 
             @Override
-            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
                 SplittableRandom random = new SplittableRandom(seed);
                 Weight aLog = ops.vector(tensor(random, DType.F32, 1, shape.valueHeads()));
                 Weight bias = ops.vector(tensor(random, DType.BF16, 1, shape.valueHeads()));
@@ -222,7 +242,7 @@ final class Programs {
     }
 
     /// What to do with the random rows of a scan.
-    enum DeltaInput {
+    public enum DeltaInput {
         RANDOM,
         CORRELATED,
         STRONG_DECAY;
@@ -248,10 +268,28 @@ final class Programs {
         }
     }
 
-    static Program experts(long seed, DType type, ExpertShape shape, int hidden) {
-        return new Program("experts " + type + " " + shape + " " + hidden, seed) {
+    public static Program experts(long seed, DType type, ExpertShape shape, int hidden) {
+        return experts("experts", seed, type, shape, hidden, 0);
+    }
+
+    /// Every row chooses the first `perToken` experts, whatever else is in it.
+    public static Program crowdedExperts(long seed, ExpertShape shape, int hidden) {
+        return experts("crowded experts", seed, DType.BF16, shape, hidden, 100);
+    }
+
+    /// @param pull of the first experts on every row's first column, which is then 1
+    private static Program experts(
+            String name, long seed, DType type, ExpertShape shape, int hidden, float pull) {
+        return new Program(name + " " + type + " " + shape + " " + hidden, seed) {
             @Override
-            Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+            float[] row(Seq s, int position, int cols, int salt) {
+                float[] values = super.row(s, position, cols, salt);
+                values[0] = pull == 0 ? values[0] : 1;
+                return values;
+            }
+
+            @Override
+            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
                 SplittableRandom random = new SplittableRandom(seed);
                 List<HostTensor> gate = new ArrayList<>();
                 List<HostTensor> up = new ArrayList<>();
@@ -263,8 +301,7 @@ final class Programs {
                     down.add(tensor(random, type, 0.3, hidden, inner));
                 }
                 Weight w = ops.experts(new ExpertTensors(gate, up, down), shape);
-                HostTensor router = tensor(random, DType.BF16, 1, shape.experts() + 1, hidden);
-                Weight r = ops.matrix(List.of(router));
+                Weight r = ops.matrix(List.of(router(random, shape, hidden, pull)));
                 List<Seq> step = ordered(sequences);
                 StepBatch batch = batch(step);
                 Buffer x = input(ops, batch, step, hidden, 0);
@@ -276,5 +313,18 @@ final class Programs {
                 return output(ops, y, batch, step);
             }
         };
+    }
+
+    private static HostTensor router(
+            SplittableRandom random, ExpertShape shape, int hidden, float pull) {
+        HostTensor router = Program.tensor(random, DType.BF16, 1, shape.experts() + 1, hidden);
+        for (int e = 0; e < shape.perToken() && pull != 0; e++) {
+            router.data()
+                    .set(
+                            ValueLayout.JAVA_SHORT_UNALIGNED,
+                            2L * e * hidden,
+                            Bf16.of(pull - 2 * e));
+        }
+        return router;
     }
 }

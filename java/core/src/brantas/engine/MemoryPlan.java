@@ -42,16 +42,25 @@ public record MemoryPlan(
         long wanted = context;
         if (context == 0) {
             wanted = Math.min(config.maxPositions(), USUAL_CONTEXT);
-            long left = available - weights - workspace - sequences * state - JVM;
+            long left = available - weights - workspace - sequences * state - host(memory);
             long fitting = perToken == 0 ? wanted : left / 2 / perToken;
             wanted = Math.clamp(fitting, Math.min(LEAST_CONTEXT, wanted), wanted);
         }
         return new MemoryPlan(weights, perToken, state, workspace, wanted, sequences, memory);
     }
 
+    /// The Java virtual machine takes its part of host memory only.
+    private static long host(MemoryBudget memory) {
+        return memory.copiesWeights() ? 0 : JVM;
+    }
+
     /// Everything together, the Java virtual machine included.
     public long total() {
-        return weights + kvPerToken * context + statePerSequence * sequences + workspace + JVM;
+        return weights
+                + kvPerToken * context
+                + statePerSequence * sequences
+                + workspace
+                + host(memory);
     }
 
     /// Refuses what does not fit, with the numbers and what to change.

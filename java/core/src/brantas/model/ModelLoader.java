@@ -52,6 +52,7 @@ public final class ModelLoader {
     }
 
     private Qwen35 text() {
+        ops.check(Shapes.all(config));
         String prefix = config.prefix();
         Weight embedding = ops.matrix(List.of(take(prefix + "embed_tokens.weight")));
         List<Block> blocks = new ArrayList<>();

@@ -5,10 +5,21 @@ import brantas.format.ModelConfig;
 import brantas.op.AttentionShape;
 import brantas.op.DeltaShape;
 import brantas.op.ExpertShape;
+import brantas.op.ModelShapes;
+import java.util.Optional;
 
 /// From the words of `config.json` to the shapes of the op contract.
 public final class Shapes {
     private Shapes() {}
+
+    /// All sizes that a backend may have limits for.
+    public static ModelShapes all(ModelConfig config) {
+        Optional<ExpertShape> experts =
+                config.feedForward() instanceof FeedForwardConfig.Experts e
+                        ? Optional.of(experts(e))
+                        : Optional.empty();
+        return new ModelShapes(attention(config), delta(config), experts, config.vocabSize());
+    }
 
     /// Sizes of the attention layers.
     public static AttentionShape attention(ModelConfig config) {

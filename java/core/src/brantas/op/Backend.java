@@ -17,6 +17,10 @@ public interface Backend
     /// What it runs on, for people: vector width, threads, device.
     String description();
 
+    /// Refuses a model that its ops are not built for; called before the first weight is handed
+    /// over.
+    default void check(ModelShapes shapes) {}
+
     /// A matrix for [LinearOps] (or a table for [RowOps#embed]): the parts stacked by rows, each
     /// `[outᵢ, in]`. The tensors' memory must live as long as the backend, which may keep reading
     /// it.

@@ -66,6 +66,22 @@ public final class Machine {
         return "1".equals(System.getenv("BRANTAS_SYNCHRONOUS"));
     }
 
+    /// Whether the environment asks for cuBLAS where a prompt's rows meet a matrix. Off unless it
+    /// does: cuBLAS picks its algorithm by the number of rows, so that a row's last bits may depend
+    /// on who else is in the batch.
+    ///
+    /// @throws BrantasException for a value other than `on` and `off`
+    public static boolean cublas() {
+        String value = System.getenv("BRANTAS_CUBLAS");
+        if (value == null || value.isEmpty() || value.equals("off")) {
+            return false;
+        }
+        if (value.equals("on")) {
+            return true;
+        }
+        throw new BrantasException("BRANTAS_CUBLAS is \"" + value + "\": set it to on or off.");
+    }
+
     /// Which standard streams a launcher found to be terminals: letters `i`, `o`, `e`; none without
     /// a launcher.
     public static String terminals() {

@@ -80,9 +80,16 @@ public final class HostBuffer implements Buffer {
         MemorySegment.copy(data, offset(row), to, 0, 4L * count * cols);
     }
 
-    /// Copies `count` rows of packed fp32 in, from row `row` on.
+    /// Copies `count` rows of packed fp32 in, from row `row` on, rounding as [#set] does.
     public void write(int row, int count, MemorySegment from) {
-        MemorySegment.copy(from, 0, data, offset(row), 4L * count * cols);
+        if (!rounded) {
+            MemorySegment.copy(from, 0, data, offset(row), 4L * count * cols);
+            return;
+        }
+        for (long i = 0; i < (long) count * cols; i++) {
+            float value = from.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * i);
+            data.set(ValueLayout.JAVA_FLOAT, offset(row) + 4 * i, Bf16.round(value));
+        }
     }
 
     @Override

@@ -20,6 +20,7 @@ import brantas.op.ExpertShape;
 import brantas.op.ExpertTensors;
 import brantas.op.KvCache;
 import brantas.op.MemoryBudget;
+import brantas.op.ModelShapes;
 import brantas.op.Rope;
 import brantas.op.Routing;
 import brantas.op.RowSpan;
@@ -44,7 +45,8 @@ import java.util.Optional;
 /// the class that launches it; nothing here computes.
 ///
 /// A step is uploaded as one block. A step of single rows is recorded as a graph and replayed, see
-/// [StepRecorder]. A sequence gives the same bits in every batch on one device.
+/// [StepRecorder]. A sequence gives the same bits in every batch on one device, unless cuBLAS was
+/// asked for.
 final class CudaBackend implements Backend {
     private final Device device;
     private final boolean graphs;
@@ -75,7 +77,7 @@ final class CudaBackend implements Backend {
         embed = new Embed(module);
         gather = new GatherRows(module);
         norms = new Norms(step, module);
-        linear = new Linear(step, module, device.info().multiprocessors());
+        linear = new Linear(step, module, device);
         attention = new Attention(store, step, module);
         DeltaForm fast = DeltaForm.of(device.info().sharedMemory());
         delta = new Delta(store, step, module, choice.exact() ? DeltaForm.EXACT : fast);
@@ -92,18 +94,28 @@ final class CudaBackend implements Backend {
         DeviceInfo info = device.info();
         return String.format(
                 Locale.ROOT,
-                "%s%s, compute capability %s, %.1f GiB, driver for CUDA %s%s",
+                "%s%s, compute capability %s, %.1f GiB, driver for CUDA %s%s%s%s",
                 info.emulated() ? "emulated device: " : "",
                 info.name(),
                 info.capability(),
                 info.totalMemory() / (double) (1L << 30),
                 info.driver(),
+                module.programmaticLaunch() ? ", programmatic launch" : "",
+                linear.description(),
                 graphs ? "" : ", graphs off");
     }
 
     @Override
     public MemoryBudget memory() {
         return new MemoryBudget(device.info().name(), device.freeMemory(), 2, true);
+    }
+
+    @Override
+    public void check(ModelShapes shapes) {
+        Attention.check(shapes.attention());
+        Delta.check(shapes.delta());
+        shapes.experts().ifPresent(Experts::check);
+        Draws.check(shapes.vocabulary());
     }
 
     @Override
@@ -118,6 +130,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public Weight experts(ExpertTensors tensors, ExpertShape shape) {
+        Experts.check(shape);
         return ExpertWeights.of(store, tensors, shape);
     }
 
@@ -198,6 +211,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public Optional<TokenSampler> sampler(int vocabulary, BitSet allowed, int slots, int outputs) {
+        Draws.check(vocabulary);
         return Optional.of(
                 new Draws(
                         store, step, module, new Draws.Sizes(vocabulary, slots, outputs), allowed));

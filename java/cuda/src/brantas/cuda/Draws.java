@@ -35,6 +35,18 @@ final class Draws implements TokenSampler {
     /// @param outputs ids of a step, at most
     record Sizes(int vocabulary, int slots, int outputs) {}
 
+    /// Refuses a vocabulary that the kernel is not built for.
+    static void check(int vocabulary) {
+        if (vocabulary > Sample.MOST_VOCABULARY) {
+            throw new BrantasException(
+                    "The cuda backend draws from vocabularies of up to "
+                            + Sample.MOST_VOCABULARY
+                            + " tokens, and this model has "
+                            + vocabulary
+                            + ": use --backend simd.");
+        }
+    }
+
     Draws(Store store, CurrentStep step, Module module, Sizes sizes, BitSet allowed) {
         this.store = store;
         this.step = step;

@@ -10,6 +10,7 @@ import brantas.cuda.launch.ExpertOrder;
 import brantas.cuda.launch.Route;
 import brantas.op.ExpertShape;
 import brantas.op.RowSpan;
+import brantas.settings.BrantasException;
 
 /// The mixture of experts: single rows read the weights of their own experts in two launches; the
 /// others are brought into expert order and go through grouped products.
@@ -28,6 +29,19 @@ final class Experts {
         gemm = new ExpertGemm(module);
         gemv = new ExpertGemv(module);
         combine = new ExpertCombine(module);
+    }
+
+    /// Refuses numbers that no kernel is built for.
+    static void check(ExpertShape shape) {
+        if (shape.experts() > Route.MOST_EXPERTS || shape.perToken() > Route.MOST_SLOTS) {
+            throw new BrantasException(
+                    "The cuda backend routes a token to up to 16 of up to 512 experts, and this model"
+                            + " routes it to "
+                            + shape.perToken()
+                            + " of "
+                            + shape.experts()
+                            + ": use --backend simd.");
+        }
     }
 
     void route(Routes dst, DeviceBuffer x, DeviceWeight router, RowSpan rows) {

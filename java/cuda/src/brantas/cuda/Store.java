@@ -57,7 +57,7 @@ final class Store {
     Uploader uploader(long rowBytes) {
         Uploader now = uploader;
         if (now != null && !now.fits(rowBytes)) {
-            now.close();
+            endUploads();
             now = null;
         }
         if (now == null) {
@@ -69,9 +69,11 @@ final class Store {
 
     /// Weights are complete: waits for the last and gives the staging memory back.
     void endUploads() {
-        if (uploader != null) {
-            uploader.close();
+        Uploader now = uploader;
+        if (now != null) {
+            // Forgotten first: when closing fails, nobody must go on with one half closed.
             uploader = null;
+            now.close();
         }
     }
 
@@ -176,6 +178,8 @@ final class Store {
         PinnedMemory now = staging;
         if (now == null || now.bytes() < bytes) {
             if (now != null) {
+                // Forgotten first: the next one may not be granted.
+                staging = null;
                 now.close();
             }
             now = device.allocatePinned("row staging", Math.max(bytes, 1 << 20));

@@ -42,11 +42,11 @@ class BindingTest {
 
     @Test
     void exactlyOurCopyIsLoaded() throws IOException {
-        Path file = Binding.load();
+        Path file = Binding.DRIVER.load();
 
         assertThat(FindDevices.loaded()).containsExactly(file.toRealPath());
         assertThat(NativeFolders.candidates()).anyMatch(file::startsWith);
-        assertThat(Binding.load()).isEqualTo(file);
+        assertThat(Binding.DRIVER.load()).isEqualTo(file);
     }
 
     @Test
@@ -69,7 +69,7 @@ class BindingTest {
     @Test
     void aForeignFileUnderTheFixedNameIsNotTouched() throws IOException {
         Path temporary = Files.createDirectory(folder.resolve("tmp"));
-        Path foreign = temporary.resolve(Binding.load().getFileName());
+        Path foreign = temporary.resolve(Binding.DRIVER.load().getFileName());
         Files.writeString(foreign, "not a library");
 
         List<String> said = lines(start(folder, true, List.of("-Djava.io.tmpdir=" + temporary)));
@@ -80,7 +80,7 @@ class BindingTest {
 
     @Test
     void aForeignLibraryOnTheLibraryPathIsRefused() throws IOException {
-        Path foreign = folder.resolve(Binding.load().getFileName());
+        Path foreign = folder.resolve(Binding.DRIVER.load().getFileName());
         Files.writeString(foreign, "not ours");
 
         assertThat(lines(start(folder, true, List.of("-Djava.library.path=" + folder))))

@@ -86,6 +86,9 @@ public final class Emulator {
     /// Counters to zero, errors and injected failures forgotten, all choices of this class's tests
     /// back to their defaults.
     public static void reset() {
+        choose("SCHEDULE", "in-order");
+        choose("SEED", 1);
+        choose("COPIES", "eager");
         choose("STREAMS", "immediate");
         choose("KERNELS", "run");
         choose("MEMORY", 2L << 30);

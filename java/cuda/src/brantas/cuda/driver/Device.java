@@ -1,5 +1,7 @@
 package brantas.cuda.driver;
 
+import brantas.cuda.shim.LaunchRequest;
+import brantas.cuda.shim.Shim;
 import brantas.settings.BrantasException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -7,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -32,6 +35,7 @@ public final class Device implements AutoCloseable {
     // Shared: argument blocks are made by the thread that opens and written by the engine's.
     private final Arena arena = Arena.ofShared();
     private final Stream setup;
+    private final ProgrammaticLaunch programmaticLaunch;
     private volatile boolean closed;
     private volatile @Nullable Thread recording;
 
@@ -45,6 +49,7 @@ public final class Device implements AutoCloseable {
         retain();
         try {
             this.setup = stream("set-up");
+            this.programmaticLaunch = ProgrammaticLaunch.of(info);
         } catch (RuntimeException e) {
             CurrentContext.leave();
             JCudaDriver.cuDevicePrimaryCtxRelease(handle);
@@ -68,6 +73,16 @@ public final class Device implements AutoCloseable {
     /// What the device is.
     public DeviceInfo info() {
         return info;
+    }
+
+    /// Why no kernel can begin before its predecessor in a stream has ended; empty where it can,
+    /// see [Module#programmaticLaunch].
+    public String withoutProgrammaticLaunch() {
+        return programmaticLaunch.missing();
+    }
+
+    Optional<Shim> shimFor(FunctionHandle function, String name) {
+        return programmaticLaunch.shimFor(function, calls, name);
     }
 
     /// A zeroed block of device memory.
@@ -240,6 +255,11 @@ public final class Device implements AutoCloseable {
     /// Memory outside the Java heap that lives as long as the device is open.
     MemorySegment permanent(long bytes) {
         return arena.allocate(bytes, Long.BYTES);
+    }
+
+    /// The request for launches of a function, which lives as long as the device is open.
+    LaunchRequest request(FunctionHandle function, HostAddress parameters) {
+        return new LaunchRequest(arena, function.value(), parameters.value());
     }
 
     void recording(boolean on) {

@@ -43,7 +43,7 @@ public final class Devices {
     /// @throws BrantasException when there is no driver, no device, or the driver is too old
     public static Devices find() {
         DriverLibrary driver = DriverLibrary.start();
-        Binding.load();
+        Binding.DRIVER.load();
         Calls calls = new Calls(driver, "the NVIDIA driver");
         int[] count = new int[1];
         calls.check(JCudaDriver.cuDeviceGetCount(count), "cuDeviceGetCount", "the device list");

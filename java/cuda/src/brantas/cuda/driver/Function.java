@@ -1,11 +1,12 @@
 package brantas.cuda.driver;
 
 import brantas.cuda.driver.Kernel.Field;
+import brantas.cuda.shim.LaunchRequest;
+import brantas.cuda.shim.Shim;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import jcuda.Pointer;
-import jcuda.driver.CUfunction;
 import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.JCudaDriver;
 import org.jspecify.annotations.Nullable;
@@ -28,9 +29,12 @@ public final class Function {
     private final Device device;
     private final Kernel kernel;
     private final Field[] fields;
-    private final CUfunction handle;
+    private final FunctionHandle handle;
     private final MemorySegment struct;
     private final HostAddress parameters;
+    // Where there is a shim for it, every launch is programmatic.
+    private final @Nullable Shim shim;
+    private final LaunchRequest request;
     private int next = NOT_BEGUN;
     private int grantedShared = PLAIN_SHARED;
 
@@ -41,7 +45,7 @@ public final class Function {
     private int block;
     private int shared;
 
-    Function(Device device, Kernel kernel, CUfunction handle) {
+    Function(Device device, Kernel kernel, FunctionHandle handle) {
         this.device = device;
         this.kernel = kernel;
         this.fields = kernel.fields().toArray(Field[]::new);
@@ -51,6 +55,8 @@ public final class Function {
         this.struct = memory.asSlice(2L * Long.BYTES);
         memory.set(ValueLayout.JAVA_LONG, 0, struct.address());
         this.parameters = HostAddress.of(memory);
+        this.shim = device.shimFor(handle, kernel.name()).orElse(null);
+        this.request = device.request(handle, parameters).attributes(Shim.PROGRAMMATIC, 1);
     }
 
     /// What is launched.
@@ -148,24 +154,33 @@ public final class Function {
         if (sharedBytes > grantedShared) {
             askForShared();
         }
+        start(stream.handle());
+        if (device.synchronous() && !stream.recording()) {
+            int code = JCudaDriver.cuStreamSynchronize(stream.handle());
+            device.calls().check(code, "cuStreamSynchronize", this);
+        }
+    }
+
+    private void start(StreamHandle stream) {
+        if (shim != null) {
+            request.stream(stream.value()).grid(gridX, gridY, gridZ).block(block, shared);
+            device.calls().check(shim.launch(request), "cuLaunchKernelEx", this);
+            return;
+        }
         int code =
                 JCudaDriver.cuLaunchKernel(
                         handle,
                         gridX,
                         gridY,
                         gridZ,
-                        threads,
+                        block,
                         1,
                         1,
-                        sharedBytes,
-                        stream.handle(),
+                        shared,
+                        stream,
                         parameters,
                         NO_EXTRA);
         device.calls().check(code, "cuLaunchKernel", this);
-        if (device.synchronous() && !stream.recording()) {
-            code = JCudaDriver.cuStreamSynchronize(stream.handle());
-            device.calls().check(code, "cuStreamSynchronize", this);
-        }
     }
 
     private int shared() {

@@ -8,7 +8,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.Set;
 import jcuda.Pointer;
-import jcuda.driver.CUfunction;
 import jcuda.driver.CUmodule;
 import jcuda.driver.JCudaDriver;
 import org.jspecify.annotations.Nullable;
@@ -28,6 +27,7 @@ public final class Module implements AutoCloseable {
     private final String name;
     private final CUmodule handle;
     private final Owned owned;
+    private boolean programmaticLaunch;
 
     private Module(Device device, String name, CUmodule handle) {
         this.device = device;
@@ -66,13 +66,15 @@ public final class Module implements AutoCloseable {
             throw loadFailure(device, name, code);
         }
         Module module = new Module(device, name, handle);
-        if (module.find("brantas_abi_" + manifest.abi()) == null) {
+        FunctionHandle mark = module.find("brantas_abi_" + manifest.abi());
+        if (mark == null) {
             module.close();
             throw new BrantasException(
                     "The kernel image "
                             + name
                             + " was built from other kernel sources: run scripts/build-native.");
         }
+        module.programmaticLaunch = device.shimFor(mark, name).isPresent();
         return module;
     }
 
@@ -111,7 +113,7 @@ public final class Module implements AutoCloseable {
     /// @throws BrantasException when the image lacks it
     public Function function(Kernel kernel) {
         device.enter();
-        CUfunction function = find(kernel.name());
+        FunctionHandle function = find(kernel.name());
         if (function == null) {
             throw new BrantasException(
                     "The kernel image "
@@ -123,14 +125,21 @@ public final class Module implements AutoCloseable {
         return new Function(device, kernel, function);
     }
 
-    private @Nullable CUfunction find(String entry) {
-        CUfunction function = new CUfunction();
+    private @Nullable FunctionHandle find(String entry) {
+        FunctionHandle function = new FunctionHandle();
         int code = JCudaDriver.cuModuleGetFunction(function, handle, entry);
         if (code == NOT_FOUND) {
             return null;
         }
         device.calls().check(code, "cuModuleGetFunction", entry);
         return function;
+    }
+
+    /// Whether its kernels begin before their predecessors in a stream have ended: the device can
+    /// do it, and what the image holds for it waits for predecessors. An image is compiled as a
+    /// whole, so that its mark speaks for all.
+    public boolean programmaticLaunch() {
+        return programmaticLaunch;
     }
 
     /// Unloads the image; its functions can no longer be launched.

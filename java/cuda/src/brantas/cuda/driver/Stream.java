@@ -1,6 +1,5 @@
 package brantas.cuda.driver;
 
-import jcuda.driver.CUstream;
 import jcuda.driver.CUstream_flags;
 import jcuda.driver.JCudaDriver;
 
@@ -11,11 +10,11 @@ import jcuda.driver.JCudaDriver;
 public final class Stream implements AutoCloseable {
     private final Device device;
     private final String name;
-    private final CUstream handle;
+    private final StreamHandle handle;
     private final Owned owned;
     private boolean recording;
 
-    private Stream(Device device, String name, CUstream handle) {
+    private Stream(Device device, String name, StreamHandle handle) {
         this.device = device;
         this.name = name;
         this.handle = handle;
@@ -29,7 +28,7 @@ public final class Stream implements AutoCloseable {
 
     static Stream create(Device device, String name) {
         device.enter();
-        CUstream handle = new CUstream();
+        StreamHandle handle = new StreamHandle();
         // Non-blocking: never waits for the driver's default stream.
         int code = JCudaDriver.cuStreamCreate(handle, CUstream_flags.CU_STREAM_NON_BLOCKING);
         device.calls().check(code, "cuStreamCreate", "stream " + name);
@@ -128,7 +127,7 @@ public final class Stream implements AutoCloseable {
                         this);
     }
 
-    CUstream handle() {
+    StreamHandle handle() {
         return handle;
     }
 

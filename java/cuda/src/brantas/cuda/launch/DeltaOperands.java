@@ -21,8 +21,6 @@ public record DeltaOperands(
     /// Values of a key and of a value: what the kernels are written for.
     static final int DIM = 128;
 
-    private static final int LARGEST_GROUP = 4;
-
     /// Refuses what the kernels are not written for.
     public DeltaOperands {
         if (shape.keyDim() != DIM || shape.valueDim() != DIM) {
@@ -30,12 +28,10 @@ public record DeltaOperands(
                     "The delta rule's kernels take keys and values of %d, not of %d and %d."
                             .formatted(DIM, shape.keyDim(), shape.valueDim()));
         }
-        int group = shape.group();
-        boolean whole = group * shape.keyHeads() == shape.valueHeads();
-        if (group < 1 || group > LARGEST_GROUP || !whole) {
+        if (shape.valueHeads() < 1 || shape.valueHeads() % shape.keyHeads() != 0) {
             throw new IllegalArgumentException(
-                    "The delta rule's kernels take 1 to %d value heads a key head, not %d for %d."
-                            .formatted(LARGEST_GROUP, shape.valueHeads(), shape.keyHeads()));
+                    "The delta rule's kernels take as many value heads for every key head, not %d for %d."
+                            .formatted(shape.valueHeads(), shape.keyHeads()));
         }
     }
 }

@@ -16,8 +16,12 @@ public final class Route {
     private static final int ALONE = 256;
 
     private static final int TOGETHER = 8;
-    private static final int MOST_EXPERTS = 512;
-    private static final int MOST_SLOTS = 16;
+
+    /// Experts there may be.
+    public static final int MOST_EXPERTS = 512;
+
+    /// Experts that a row may choose.
+    public static final int MOST_SLOTS = 16;
 
     static final List<Kernel> KERNELS =
             List.of(kernel("route", 2064), kernel("route_eight", 16512));

@@ -10,7 +10,7 @@ import java.util.List;
 /// outputs.
 public final class Sample {
     /// Sums of larger vocabularies might overflow.
-    private static final int MOST_VOCABULARY = 1 << 19;
+    public static final int MOST_VOCABULARY = 1 << 19;
 
     /// Bit of the error word: a row had no finite logit.
     public static final int NO_CANDIDATE = 2;

@@ -1,0 +1,4 @@
+@NullMarked
+package brantas.cuda.blas;
+
+import org.jspecify.annotations.NullMarked;

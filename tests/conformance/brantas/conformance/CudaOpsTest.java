@@ -1,0 +1,387 @@
+package brantas.conformance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import brantas.cuda.CudaProvider;
+import brantas.format.FeedForwardConfig.Experts;
+import brantas.format.KnownSizes;
+import brantas.format.ModelConfig;
+import brantas.format.TensorSource;
+import brantas.model.ModelLoader;
+import brantas.op.AttentionShape;
+import brantas.op.Backend;
+import brantas.op.DeltaShape;
+import brantas.op.ExpertShape;
+import brantas.op.ExpertTensors;
+import brantas.op.ModelShapes;
+import brantas.plain.PlainBackend;
+import brantas.settings.BrantasException;
+import brantas.simd.Program;
+import brantas.simd.Program.Seq;
+import brantas.simd.Programs;
+import brantas.simd.Programs.DeltaInput;
+import brantas.spi.BackendProvider.Choice;
+import brantas.tensor.DType;
+import brantas.tensor.HostTensor;
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Random;
+import java.util.SequencedMap;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// Every op of the cuda backend, on the emulated device, against the referee with the same
+/// roundings to bf16, and bit for bit against itself in other batches.
+///
+/// Both sides round a result once, so they differ only where the error `e` inside the op tips a
+/// rounding over. With values spread evenly a difference of `d` tips a share `d / u` of roundings
+/// whose steps are `u`, and each moves a value by `u`: the mean square of what is left is `d · u`.
+/// Steps are 2⁻⁸ to 2⁻⁷ of a value, 2⁻⁷·⁵ in the mean, and the mean of `|error|` is 0.8 of its root
+/// mean square; so the relative L2 of a sequence is near `√(0.8 · e · 2⁻⁷·⁵)`. Twice that is
+/// allowed, and for small sequences, where one value decides, a step in eight of its values' worth:
+/// `2⁻⁶ / √n`. Besides no value is further off than one step of its own, and `4 e` of the largest
+/// where terms cancel. What is fp32 to the end may be `2 e` away.
+///
+/// Errors inside, relative:
+///   * nothing but copies: 0;
+///   * fp32 sums of up to 1,056 terms, and exponentials of a few units in the last place: 1e-6;
+///   * attention: one query or key in eight thousand is tipped, which changes a probability by
+///     2.4e-4 for one vector in 16, and probabilities are pairs of bf16: 6e-5;
+///   * experts: one inner value in eight thousand is tipped, by 2⁻⁸: 5e-5;
+///   * the delta rule in chunks of C: 4.5e-4 with fp16 operands (C = 64), 5e-6 with pairs of bf16
+///     (C = 32). Where all keys are nearly one, what a chunk writes is `√2` of the values and cancels
+///     down to one of them, while its C roundings, of 1.2e-4 and 1.9e-6, add up: `√(2 C)` times
+///     them is 1.4e-3 and 1.5e-5.
+class CudaOpsTest {
+    private static final long SEED = 20_26;
+    private static final double COPY = 0;
+    private static final double FP32 = 1e-6;
+    private static final double ATTENTION = 6e-5;
+    private static final double EXPERTS = 5e-5;
+    private static final double CHUNKS = 4.5e-4;
+    private static final double EXACT_CHUNKS = 5e-6;
+    private static final double ALIKE = 1.4e-3;
+    private static final double EXACT_ALIKE = 1.5e-5;
+
+    /// Single rows, and sequences around the sizes of tiles and chunks.
+    private static final List<Seq> MIX =
+            List.of(
+                    new Seq(0, 3, 1),
+                    new Seq(1, 0, 1),
+                    new Seq(2, 70, 1),
+                    new Seq(3, 2, 1),
+                    new Seq(4, 1, 1),
+                    new Seq(5, 0, 2),
+                    new Seq(6, 5, 17),
+                    new Seq(7, 64, 3),
+                    new Seq(8, 0, 70),
+                    new Seq(9, 33, 65));
+
+    /// The same in fewer rows.
+    private static final List<Seq> FEW =
+            List.of(
+                    new Seq(0, 3, 1),
+                    new Seq(1, 0, 1),
+                    new Seq(2, 33, 1),
+                    new Seq(3, 0, 2),
+                    new Seq(4, 5, 17),
+                    new Seq(5, 31, 3),
+                    new Seq(6, 0, 35));
+
+    /// An op with its sequences.
+    ///
+    /// @param error relative, inside the op
+    /// @param wide whether the result stays fp32
+    /// @param exact which backend runs it
+    record Op(
+            Program program, List<Seq> sequences, double error, boolean wide, boolean exact) {
+        static Op of(Program program, List<Seq> sequences, double error) {
+            return new Op(program, sequences, error, false, false);
+        }
+
+        @Override
+        public String toString() {
+            return program + (exact ? ", exact" : "");
+        }
+    }
+
+    static Stream<Op> ops() {
+        List<Op> all = new ArrayList<>();
+        all.add(Op.of(linear("linear", false, 96, 24), MIX, FP32));
+        all.add(Op.of(linear("linear", false, 1056, 61, 3, 1, 50), MIX, FP32));
+        all.add(Op.of(linear("linear", false, 77, 300), MIX, FP32));
+        all.add(Op.of(linear("linear", false, 1, 1), MIX, FP32));
+        all.add(Op.of(linear("linearAdd", true, 545, 7, 6), MIX, FP32));
+        all.add(Op.of(linear("linearAdd", true, 64, 130), MIX, FP32));
+        all.add(new Op(Programs.logits(SEED, 77, 131), MIX, FP32, true, false));
+        for (int cols : new int[] {37, 256, 1031}) {
+            all.add(Op.of(Programs.norm(SEED, cols), MIX, FP32));
+        }
+        all.add(Op.of(Programs.swiGlu(SEED, 35), MIX, FP32));
+        all.add(Op.of(Programs.swiGlu(SEED, 513), MIX, FP32));
+        all.add(Op.of(Programs.embed(SEED, DType.BF16, 64), MIX, COPY));
+        all.add(Op.of(Programs.embed(SEED, DType.BF16, 33), MIX, COPY));
+        all.add(Op.of(Programs.gatedNorm(SEED, delta(1, 3)), FEW, FP32));
+        all.add(Op.of(Programs.gatedNorm(SEED, delta(2, 2)), FEW, FP32));
+        all.add(Op.of(Programs.convolve(SEED, delta(1, 3)), MIX, FP32));
+        all.add(Op.of(Programs.convolve(SEED, delta(2, 2)), FEW, FP32));
+        attention(all);
+        for (boolean exact : new boolean[] {false, true}) {
+            scans(all, exact);
+        }
+        experts(all);
+        return all.stream();
+    }
+
+    private static Program linear(String name, boolean add, int in, int... out) {
+        return Programs.linear(name, SEED, DType.BF16, add, in, out);
+    }
+
+    private static DeltaShape delta(int keyHeads, int valueHeads) {
+        return new DeltaShape(keyHeads, valueHeads, 128, 128, 4, 1e-6f);
+    }
+
+    private static void attention(List<Op> all) {
+        int[] groups = {1, 2, 3, 4, 6, 8, 16};
+        int[] pageSizes = {32, 24, 5};
+        for (int i = 0; i < groups.length; i++) {
+            int kvHeads = groups[i] < 4 ? 2 : 1;
+            int rotary = List.of(64, 32, 256).get(i % 3);
+            AttentionShape shape =
+                    new AttentionShape(kvHeads * groups[i], kvHeads, 256, rotary, 1e-6f);
+            all.add(Op.of(Programs.attention(SEED, shape, pageSizes[i % 3]), FEW, ATTENTION));
+        }
+    }
+
+    private static void scans(List<Op> all, boolean exact) {
+        double alike = exact ? EXACT_ALIKE : ALIKE;
+        for (DeltaInput input : DeltaInput.values()) {
+            double usual = exact ? EXACT_CHUNKS : CHUNKS;
+            double error = input == DeltaInput.RANDOM ? usual : alike;
+            all.add(new Op(Programs.scan(SEED, delta(1, 2), input), MIX, error, false, exact));
+        }
+        for (int[] heads : new int[][] {{2, 2}, {1, 3}, {1, 4}, {1, 8}, {2, 10}}) {
+            DeltaShape shape = delta(heads[0], heads[1]);
+            Program program = Programs.scan(SEED, shape, DeltaInput.CORRELATED);
+            all.add(new Op(program, FEW, alike, false, exact));
+        }
+    }
+
+    private static void experts(List<Op> all) {
+        for (ExpertShape shape :
+                List.of(
+                        new ExpertShape(16, 4, 21, 45),
+                        new ExpertShape(256, 8, 16, 8),
+                        new ExpertShape(512, 10, 9, 24))) {
+            all.add(Op.of(Programs.experts(SEED, DType.BF16, shape, 77), MIX, EXPERTS));
+        }
+        ExpertShape one = new ExpertShape(16, 1, 40, 13);
+        all.add(Op.of(Programs.crowdedExperts(SEED, one, 64), MIX, EXPERTS));
+        ExpertShape four = new ExpertShape(256, 4, 19, 32);
+        all.add(Op.of(Programs.crowdedExperts(SEED, four, 45), MIX, EXPERTS));
+    }
+
+    @ParameterizedTest
+    @MethodSource("ops")
+    void agreesWithTheReferee(Op op) {
+        Map<Integer, float[]> expected =
+                run(new PlainBackend(true), op.program(), op.sequences());
+        Map<Integer, float[]> actual = run(cuda(op.exact()), op.program(), op.sequences());
+        assertThat(actual.keySet()).isEqualTo(expected.keySet());
+        double worst = 0;
+        for (Map.Entry<Integer, float[]> entry : expected.entrySet()) {
+            float[] got = Objects.requireNonNull(actual.get(entry.getKey()));
+            worst = Math.max(worst, check(op, entry.getKey(), got, entry.getValue()));
+        }
+        String seen = String.format(Locale.ROOT, "%s: %.2f of what is allowed", op, worst);
+        System.getLogger("brantas.conformance").log(Level.INFO, seen);
+    }
+
+    /// @return the distance of a sequence, as a share of what is allowed
+    private static double check(Op op, int id, float[] got, float[] expected) {
+        String what = op + ", sequence " + id;
+        double difference = 0;
+        double size = 0;
+        double largest = 0;
+        for (int i = 0; i < expected.length; i++) {
+            assertThat(Float.isFinite(got[i])).as("%s: finite at %d", what, i).isTrue();
+            difference += Math.pow((double) got[i] - expected[i], 2);
+            size += Math.pow(expected[i], 2);
+            largest = Math.max(largest, Math.abs(expected[i]));
+        }
+        for (int i = 0; i < expected.length; i++) {
+            assertThat((double) got[i])
+                    .as("%s: value %d", what, i)
+                    .isBetween(
+                            expected[i] - slack(op, got[i], expected[i], largest),
+                            expected[i] + slack(op, got[i], expected[i], largest));
+        }
+        double roundings = 2 * Math.sqrt(0.8 * op.error() * Math.pow(2, -7.5));
+        double one = op.error() == 0 ? 0 : Math.pow(2, -6) / Math.sqrt(expected.length);
+        double allowed = op.wide() ? 2 * op.error() : Math.hypot(roundings, one);
+        double distance = Math.sqrt(difference / size);
+        assertThat(distance).as("%s: relative L2", what).isLessThanOrEqualTo(allowed);
+        return allowed == 0 ? 0 : distance / allowed;
+    }
+
+    private static double slack(Op op, float got, float expected, double largest) {
+        double inside = 4 * op.error() * largest;
+        if (op.wide() || op.error() == 0) {
+            return inside;
+        }
+        float larger = Math.max(Math.abs(got), Math.abs(expected));
+        return inside + 0x1p16 * Math.ulp(larger);
+    }
+
+    /// Half of the sequences alone, the others in other company.
+    @ParameterizedTest
+    @MethodSource("ops")
+    void givesTheSameBitsInEveryBatch(Op op) {
+        Map<Integer, float[]> together = run(cuda(op.exact()), op.program(), op.sequences());
+        List<Seq> shuffled = new ArrayList<>(op.sequences());
+        Collections.shuffle(shuffled, new Random(op.program().seed));
+        List<List<Seq>> batches = new ArrayList<>();
+        batches.add(shuffled.subList(0, shuffled.size() / 2));
+        for (Seq s : shuffled.subList(shuffled.size() / 2, shuffled.size())) {
+            batches.add(List.of(s));
+        }
+        for (List<Seq> batch : batches) {
+            run(cuda(op.exact()), op.program(), batch)
+                    .forEach((id, values) ->
+                            assertThat(values)
+                                    .as("%s: sequence %s of %s", op, id, batch)
+                                    .containsExactly(together.get(id)));
+        }
+    }
+
+    @Test
+    void refusesWhatNoKernelIsBuiltFor() {
+        AttentionShape attention = new AttentionShape(4, 2, 256, 64, 1e-6f);
+        Optional<ExpertShape> none = Optional.empty();
+        try (Backend ops = cuda(false)) {
+            ops.check(new ModelShapes(attention, delta(2, 16), none, 1 << 19));
+            ExpertShape most = new ExpertShape(512, 16, 8, 8);
+            ops.check(new ModelShapes(attention, delta(1, 1), Optional.of(most), 1));
+            refused("heads of 64, 2 to", () -> ops.kvCache(heads(4, 2, 64), 32, 1));
+            refused("17 to a KV head", () -> ops.kvCache(heads(34, 2, 256), 32, 1));
+            refused("heads of 64, 2 to", () -> ops.check(shapes(heads(4, 2, 64), none, 1)));
+            for (DeltaShape other :
+                    List.of(
+                            new DeltaShape(2, 2, 64, 128, 4, 1e-6f),
+                            new DeltaShape(2, 2, 128, 64, 4, 1e-6f),
+                            new DeltaShape(2, 2, 128, 128, 3, 1e-6f))) {
+                refused("taps", () -> ops.deltaState(other, 1));
+                refused("taps", () -> ops.check(new ModelShapes(attention, other, none, 1)));
+            }
+            for (ExpertShape other :
+                    List.of(new ExpertShape(513, 4, 8, 8), new ExpertShape(64, 17, 8, 8))) {
+                String numbers = other.perToken() + " of " + other.experts();
+                ExpertTensors nothing = new ExpertTensors(List.of(), List.of(), List.of());
+                refused(numbers, () -> ops.experts(nothing, other));
+                refused(numbers, () -> ops.check(shapes(attention, Optional.of(other), 1)));
+            }
+            int large = (1 << 19) + 1;
+            refused("524289", () -> ops.sampler(large, new BitSet(), 1, 1));
+            refused("524289", () -> ops.check(shapes(attention, none, large)));
+            for (DType type : List.of(DType.F32, DType.F16)) {
+                HostTensor wrong = Program.tensor(new SplittableRandom(1), type, 1, 8, 8);
+                HostTensor right = Program.tensor(new SplittableRandom(1), DType.BF16, 1, 8, 8);
+                refused("t is " + type, () -> ops.matrix(List.of(right, wrong)));
+                List<HostTensor> two = List.of(right, right);
+                ExpertTensors tensors = new ExpertTensors(two, two, List.of(right, wrong));
+                ExpertShape one = new ExpertShape(1, 1, 8, 8);
+                refused("t is " + type, () -> ops.experts(tensors, one));
+            }
+        }
+    }
+
+    private static AttentionShape heads(int heads, int kvHeads, int headDim) {
+        return new AttentionShape(heads, kvHeads, headDim, 64, 1e-6f);
+    }
+
+    private static ModelShapes shapes(
+            AttentionShape attention, Optional<ExpertShape> experts, int vocabulary) {
+        return new ModelShapes(attention, delta(2, 4), experts, vocabulary);
+    }
+
+    /// One sentence that names the number and says what to do.
+    private static void refused(String what, ThrowingCallable call) {
+        assertThatThrownBy(call)
+                .isInstanceOf(BrantasException.class)
+                .hasMessageContaining(what)
+                .hasMessageMatching("[A-Z][^:]*: .*use --backend simd\\.");
+    }
+
+    /// A model is refused before any of its weights is asked for.
+    @Test
+    void refusesAModelBeforeItsWeights() {
+        ModelConfig c = KnownSizes.config("35B-A3B");
+        Experts many = new Experts(1024, 8, 512, 512);
+        ModelConfig config =
+                new ModelConfig(
+                        c.family(),
+                        c.prefix(),
+                        c.hiddenSize(),
+                        c.layerTypes(),
+                        c.vocabSize(),
+                        c.rmsNormEps(),
+                        c.maxPositions(),
+                        c.attention(),
+                        c.delta(),
+                        many,
+                        c.tie(),
+                        c.eosIds(),
+                        c.mtpLayers(),
+                        c.vision());
+        try (Backend ops = cuda(false);
+                TensorSource untouched = new Untouched(config)) {
+            refused("8 of 1024", () -> ModelLoader.load(ops, untouched));
+        }
+    }
+
+    /// Fails as soon as somebody wants a weight.
+    private record Untouched(ModelConfig config) implements TensorSource {
+        @Override
+        public String name() {
+            return "untouched";
+        }
+
+        @Override
+        public SequencedMap<String, TensorInfo> tensors() {
+            return new LinkedHashMap<>();
+        }
+
+        @Override
+        public HostTensor tensor(String name) {
+            throw new AssertionError(name + " was asked for");
+        }
+
+        @Override
+        public void close() {
+            // It holds nothing.
+        }
+    }
+
+    private static Backend cuda(boolean exact) {
+        return new CudaProvider().open(new Choice("auto", true, exact));
+    }
+
+    private static Map<Integer, float[]> run(Backend backend, Program program, List<Seq> seqs) {
+        try (backend) {
+            return program.run(backend, seqs);
+        }
+    }
+}
