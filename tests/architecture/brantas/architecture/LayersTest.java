@@ -91,11 +91,7 @@ class LayersTest {
                 contract[0],
                 contract[1],
                 contract[2]);
-        only(
-                "brantas.cuda.launch",
-                "brantas.cuda.launch",
-                "brantas.cuda.driver",
-                "brantas.op");
+        only("brantas.cuda.launch", "brantas.cuda.launch", "brantas.cuda.driver", "brantas.op");
         only("brantas.cuda.driver", "brantas.cuda.driver", "brantas.cuda.shim", "jcuda..");
         only("brantas.cuda.shim", "brantas.cuda.shim", "org.bytedeco..");
         only(

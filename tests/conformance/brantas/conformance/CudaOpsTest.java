@@ -56,15 +56,15 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// where terms cancel. What is fp32 to the end may be `2 e` away.
 ///
 /// Errors inside, relative:
-///   * nothing but copies: 0;
-///   * fp32 sums of up to 1,056 terms, and exponentials of a few units in the last place: 1e-6;
-///   * attention: one query or key in eight thousand is tipped, which changes a probability by
-///     2.4e-4 for one vector in 16, and probabilities are pairs of bf16: 6e-5;
-///   * experts: one inner value in eight thousand is tipped, by 2⁻⁸: 5e-5;
-///   * the delta rule in chunks of C: 4.5e-4 with fp16 operands (C = 64), 5e-6 with pairs of bf16
-///     (C = 32). Where all keys are nearly one, what a chunk writes is `√2` of the values and cancels
-///     down to one of them, while its C roundings, of 1.2e-4 and 1.9e-6, add up: `√(2 C)` times
-///     them is 1.4e-3 and 1.5e-5.
+/// * nothing but copies: 0;
+/// * fp32 sums of up to 1,056 terms, and exponentials of a few units in the last place: 1e-6;
+/// * attention: one query or key in eight thousand is tipped, which changes a probability by 2.4e-4
+///   for one vector in 16, and probabilities are pairs of bf16: 6e-5;
+/// * experts: one inner value in eight thousand is tipped, by 2⁻⁸: 5e-5;
+/// * the delta rule in chunks of C: 4.5e-4 with fp16 operands (C = 64), 5e-6 with pairs of bf16 (C
+///   = 32). Where all keys are nearly one, what a chunk writes is `√2` of the values and cancels
+///   down to one of them, while its C roundings, of 1.2e-4 and 1.9e-6, add up: `√(2 C)` times them
+///   is 1.4e-3 and 1.5e-5.
 class CudaOpsTest {
     private static final long SEED = 20_26;
     private static final double COPY = 0;
@@ -106,8 +106,7 @@ class CudaOpsTest {
     /// @param error relative, inside the op
     /// @param wide whether the result stays fp32
     /// @param exact which backend runs it
-    record Op(
-            Program program, List<Seq> sequences, double error, boolean wide, boolean exact) {
+    record Op(Program program, List<Seq> sequences, double error, boolean wide, boolean exact) {
         static Op of(Program program, List<Seq> sequences, double error) {
             return new Op(program, sequences, error, false, false);
         }
@@ -197,8 +196,7 @@ class CudaOpsTest {
     @ParameterizedTest
     @MethodSource("ops")
     void agreesWithTheReferee(Op op) {
-        Map<Integer, float[]> expected =
-                run(new PlainBackend(true), op.program(), op.sequences());
+        Map<Integer, float[]> expected = run(new PlainBackend(true), op.program(), op.sequences());
         Map<Integer, float[]> actual = run(cuda(op.exact()), op.program(), op.sequences());
         assertThat(actual.keySet()).isEqualTo(expected.keySet());
         double worst = 0;

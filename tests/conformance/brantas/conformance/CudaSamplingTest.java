@@ -65,8 +65,7 @@ class CudaSamplingTest {
     }
 
     /// A sequence: its tokens so far, as the host counts them, and its logits.
-    private record Speaker(
-            Sampling how, int[] tokens, int prompt, Counts counts, float[] logits) {
+    private record Speaker(Sampling how, int[] tokens, int prompt, Counts counts, float[] logits) {
         static Speaker of(Random random) {
             Sampling how = settings(random);
             int[] tokens = new int[2 + random.nextInt(HISTORY - 2)];
@@ -127,8 +126,7 @@ class CudaSamplingTest {
         int penalised = 0;
         try (Backend ops = cuda();
                 Arena arena = Arena.ofConfined()) {
-            TokenSampler sampler =
-                    ops.sampler(VOCABULARY, allowed, SLOTS, SLOTS).orElseThrow();
+            TokenSampler sampler = ops.sampler(VOCABULARY, allowed, SLOTS, SLOTS).orElseThrow();
             Buffer logits = ops.floats("logits", SLOTS, VOCABULARY);
             MemorySegment rows = arena.allocate(4L * SLOTS * VOCABULARY, 64);
             Runnable count = () -> sampler.count(batch);
@@ -223,8 +221,7 @@ class CudaSamplingTest {
                     counts.prompt(id);
                 }
                 for (int length = prompt.length; length < all.length; length++) {
-                    System.arraycopy(
-                            logits, (length - 1) * vocabulary, host.row(), 0, vocabulary);
+                    System.arraycopy(logits, (length - 1) * vocabulary, host.row(), 0, vocabulary);
                     assertThat(all[length])
                             .as("%s, %s: token %d", name, how, length)
                             .isEqualTo(host.draw(how, counts, length));

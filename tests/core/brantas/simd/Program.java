@@ -119,7 +119,8 @@ public abstract class Program {
     }
 
     /// A random tensor that lies two bytes off every alignment.
-    public static HostTensor tensor(SplittableRandom random, DType type, double scale, long... shape) {
+    public static HostTensor tensor(
+            SplittableRandom random, DType type, double scale, long... shape) {
         int count = (int) HostTensor.elements(shape);
         MemorySegment room = Arena.ofAuto().allocate((long) count * type.bytes() + 64, 64);
         MemorySegment data = room.asSlice(2, (long) count * type.bytes());

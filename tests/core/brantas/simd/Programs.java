@@ -28,7 +28,8 @@ public final class Programs {
     private Programs() {}
 
     /// A product with stacked parts of some type; `add` starts from other values.
-    public static Program linear(String name, long seed, DType type, boolean add, int in, int... out) {
+    public static Program linear(
+            String name, long seed, DType type, boolean add, int in, int... out) {
         return new Program(name + " " + type + " " + in, seed) {
             @Override
             public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
@@ -320,10 +321,7 @@ public final class Programs {
         HostTensor router = Program.tensor(random, DType.BF16, 1, shape.experts() + 1, hidden);
         for (int e = 0; e < shape.perToken() && pull != 0; e++) {
             router.data()
-                    .set(
-                            ValueLayout.JAVA_SHORT_UNALIGNED,
-                            2L * e * hidden,
-                            Bf16.of(pull - 2 * e));
+                    .set(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * e * hidden, Bf16.of(pull - 2 * e));
         }
         return router;
     }
