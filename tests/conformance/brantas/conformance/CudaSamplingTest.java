@@ -141,36 +141,9 @@ class CudaSamplingTest {
                 for (int s = 0; s <= round % SLOTS; s++) {
                     speakers.add(Speaker.of(random));
                 }
-                batch.clear();
-                for (int s = 0; s < speakers.size(); s++) {
-                    Speaker speaker = speakers.get(s);
-                    sampler.clear(s);
-                    if (speaker.tokens().length == 2) {
-                        speaker.add(batch, s, 0, 1);
-                    }
-                }
-                for (int s = 0; s < speakers.size(); s++) {
-                    Speaker speaker = speakers.get(s);
-                    if (speaker.tokens().length > 2) {
-                        speaker.add(batch, s, 0, speaker.tokens().length - 1);
-                    }
-                }
-                batch.seal();
+                allButLast(speakers, batch, sampler);
                 ops.step(batch, count);
-                batch.clear();
-                for (int s = 0; s < speakers.size(); s++) {
-                    Speaker speaker = speakers.get(s);
-                    int length = speaker.tokens().length;
-                    speaker.add(batch, s, length - 1, length);
-                    MemorySegment.copy(
-                            speaker.logits(),
-                            0,
-                            rows,
-                            ValueLayout.JAVA_FLOAT,
-                            4L * s * VOCABULARY,
-                            VOCABULARY);
-                }
-                batch.seal();
+                last(speakers, batch, rows);
                 ops.upload(logits, 0, speakers.size(), rows);
                 ops.step(batch, draw);
                 sampler.take(ids, speakers.size());
@@ -186,6 +159,39 @@ class CudaSamplingTest {
         }
         assertThat(drawn).isGreaterThan(400);
         assertThat(penalised).isBetween(drawn / 4, drawn);
+    }
+
+    /// Counts start anew; those with one row come first.
+    private static void allButLast(List<Speaker> speakers, StepBatch batch, TokenSampler sampler) {
+        batch.clear();
+        for (boolean single : List.of(true, false)) {
+            for (int s = 0; s < speakers.size(); s++) {
+                int rows = speakers.get(s).tokens().length - 1;
+                if (single == (rows == 1)) {
+                    sampler.clear(s);
+                    speakers.get(s).add(batch, s, 0, rows);
+                }
+            }
+        }
+        batch.seal();
+    }
+
+    /// The last token of each, and the logits behind it.
+    private static void last(List<Speaker> speakers, StepBatch batch, MemorySegment rows) {
+        batch.clear();
+        for (int s = 0; s < speakers.size(); s++) {
+            Speaker speaker = speakers.get(s);
+            int length = speaker.tokens().length;
+            speaker.add(batch, s, length - 1, length);
+            MemorySegment.copy(
+                    speaker.logits(),
+                    0,
+                    rows,
+                    ValueLayout.JAVA_FLOAT,
+                    4L * s * VOCABULARY,
+                    VOCABULARY);
+        }
+        batch.seal();
     }
 
     /// The engine on the GPU, with logits that never leave it, says what the host's sampler draws

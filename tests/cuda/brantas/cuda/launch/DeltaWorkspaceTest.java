@@ -61,13 +61,12 @@ class DeltaWorkspaceTest {
 
     @Test
     void aShapeThatTheKernelsAreNotWrittenForIsRefused() {
-        assertThatThrownBy(() -> operands(new DeltaShape(2, 10, 128, 128, 4, 1e-6f)))
-                .hasMessageContaining("1 to 4 value heads a key head, not 10 for 2");
         assertThatThrownBy(() -> operands(new DeltaShape(2, 3, 128, 128, 4, 1e-6f)))
                 .hasMessageContaining("not 3 for 2");
         assertThatThrownBy(() -> operands(new DeltaShape(2, 2, 128, 64, 4, 1e-6f)))
                 .hasMessageContaining("not of 128 and 64");
-        assertThat(operands(SHAPE).shape()).isEqualTo(SHAPE);
+        DeltaShape manyHeads = new DeltaShape(2, 10, 128, 128, 4, 1e-6f);
+        assertThat(operands(manyHeads).shape()).isEqualTo(manyHeads);
     }
 
     @Test
