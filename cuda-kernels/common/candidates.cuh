@@ -9,7 +9,8 @@ constexpr i32 QUAD = 4;                      // ids that are read at once
 constexpr f32 MASS_ONE = 0x1p44f;            // probability 1; vocabularies up to 2¹⁹ cannot overflow
 constexpr u32 SEEN_IN_PROMPT = 0x80000000u;  // bit of a token's count; those below say how often it was generated
 
-/// The uniform number of (seed, position) as a 64-bit fraction of which 53 bits are random: Philox 4×32-10 (Salmon et al. 2011).
+/// The uniform number of (seed, position) as a 64-bit fraction of which 53 bits are random: Philox 4×32-10 (Salmon et al.
+/// 2011).
 DEVICE u64 philox_fraction(u64 seed, u64 position) {
     u32 c0 = static_cast<u32>(position), c1 = static_cast<u32>(position >> 32), c2 = 0, c3 = 0;
     u32 k0 = static_cast<u32>(seed), k1 = static_cast<u32>(seed >> 32);

@@ -36,7 +36,8 @@ struct Problem {
         DeviceArray<i32> live(1, "live");
         live[0] = live_rows;
         const ExpertCombineArgs args = {dst.address(), out.address(), device_scales.address(), device_gates.address(),
-                                        {live_rows < 0 ? 0 : live.address(), from, to}, dst.stride(), out.stride(), slots, cols};
+                                        {live_rows < 0 ? 0 : live.address(), from, to}, dst.stride(), out.stride(), slots,
+                                        cols};
         launch(KERNEL_OF(expert_combine), {to - from, (cols + 1023) / 1024}, COMBINE_THREADS, 0, args);
         for (i32 r = from; r < to; r++)
             for (i32 c = 0; c < cols; c++) {

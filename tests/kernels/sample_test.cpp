@@ -168,6 +168,32 @@ TEST(sample_top_k_ties_keep_the_lowest_ids) {
     });
 }
 
+/// With equal logits every filter and the draw are whole numbers, so that one candidate too many or too few shows; limits lie on
+/// the edges of lists and of pieces of a range.
+TEST(sample_equal_logits_count_exactly) {
+    constexpr i32 ROWS = SOME / 2;
+    for (i32 vocabulary : {300, 4097, 8192, 8195}) {
+        SampleRun run(ROWS, vocabulary);
+        Random random(static_cast<u64>(vocabulary));
+        for (i32 r = 0; r < ROWS; r++) {
+            for (i32 id = 0; id < vocabulary; id++) run.logits.at(r, id) = -1.25f;
+            Draw& draw = run.step.draw(r);
+            draw.seed = random.bits();
+            draw.temperature = 0.7f;
+            draw.top_k = any_of(random, {0, 0, 1, 256, 960, 961, 1024, 2048, 4095, 4096, 4097, 5000, 8191, 8192});
+            draw.top_p = any_of(random, {1.0f, 0.5f, 0.25f, 0.75f, 1e-9f, 0.9999f});
+        }
+        check_equal(run.run(), 0u, "error word");
+        for (i32 r = 0; r < ROWS; r++) {
+            const Draw& draw = run.step.draw(r);
+            double kept = draw.top_k > 0 ? std::min(draw.top_k, vocabulary) : vocabulary;
+            if (draw.top_p < 1) kept = std::max(1.0, std::ceil(static_cast<double>(draw.top_p) * kept));
+            const i32 expected = static_cast<i32>(HostSampler::uniform(draw.seed, draw.position) * kept);
+            check_equal(run.tokens[static_cast<size_t>(r)], expected, "token of " + std::to_string(kept) + " candidates");
+        }
+    }
+}
+
 TEST(sample_narrow_filters_leave_the_best) {
     for_all_schedules([](const Schedule&) {
         Random random(7);

@@ -1,8 +1,8 @@
-// The host's sampler (brantas.sample.Sampler with Counts and Philox) for kernel tests, in fp64 where that is in fp64, and a run of
-// the sampling kernel over many rows with a row's logits, draw and counts each. The kernel's exponentials are fp32, good to 2 ulp
-// and monotone to that, and its masses multiples of 2⁻⁴⁴: cumulative masses differ by less than 4 · 2⁻²⁴ + 2¹⁹ · 2⁻⁴⁴ < 5e-7
-// of the whole. So a draw whose uniform number lies within TOLERANCE of a boundary may go to a neighbour, and so may the end
-// of the nucleus or min-p's limit; every other draw must be equal.
+// The host's sampler (brantas.sample.Sampler with Counts and Philox) for kernel tests, in fp64 where that is in fp64, and a run
+// of the sampling kernel over many rows with logits, a draw and counts of their own. The kernel's exponentials are fp32, good
+// to 2 ulp and monotone to that, and its masses multiples of 2⁻⁴⁴: cumulative masses differ by less than 4 · 2⁻²⁴ +
+// 2¹⁹ · 2⁻⁴⁴ < 5e-7 of the whole. So a draw whose uniform number lies within TOLERANCE of a boundary may go to a neighbour, and
+// so may the end of the nucleus or min-p's limit; every other draw must be equal.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -131,7 +131,8 @@ class SampleRun {
 public:
     SampleRun(i32 rows, i32 vocabulary)
         : step(std::vector<TestSequence>{{std::max(rows, 2)}}, rows), logits(rows, vocabulary, 1, "logits"),
-          tokens(static_cast<size_t>(rows), "tokens"), vocabulary_(vocabulary), allowed_(static_cast<size_t>(vocabulary), true) {
+          tokens(static_cast<size_t>(rows), "tokens"), vocabulary_(vocabulary),
+          allowed_(static_cast<size_t>(vocabulary), true) {
         for (i32 o = 0; o < rows; o++) step.draw(o) = greedy();
     }
 

@@ -18,6 +18,7 @@ import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
@@ -29,6 +30,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// afterwards the engine answers as if nothing had been, or, where the device is lost, says so; and
 /// closing leaves nothing behind.
 @Timeout(value = 10, unit = TimeUnit.MINUTES, threadMode = ThreadMode.SEPARATE_THREAD)
+@Tag("thorough")
 class CudaFaultsTest {
     private static final GoldenModel GOLDEN = GoldenModel.of("moe", "moe");
     private static final int[] PROMPT = {3, 141, 59, 26, 5};

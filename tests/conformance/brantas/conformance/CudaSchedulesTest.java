@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -21,6 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// copies as early and as late as they may be, and with streams that do nothing until they are
 /// waited for: the bits never change. Whatever a kernel or the backend forgot to wait for shows
 /// here.
+@Tag("thorough")
 class CudaSchedulesTest {
     private static final int LENGTH = 70;
     private static final int TOKENS = 4;
