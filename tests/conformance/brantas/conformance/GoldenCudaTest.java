@@ -45,9 +45,7 @@ class GoldenCudaTest {
     @ParameterizedTest
     @CsvSource({
         "dense-tied, true",
-        "dense-tied, false",
         "dense-r3, true",
-        "moe, true",
         "moe, false",
         "moe-per-expert-sharded, true",
         "yarn, true"
