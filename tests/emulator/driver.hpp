@@ -143,6 +143,7 @@ struct Choices {
     int driver_version = 12060;
     int start_error = 0;  // cuInit's answer
     bool run_kernels = true;
+    bool clock_counts_kernels = false;
     bool print_leaks = false;
     std::string missing_symbol;
     std::map<std::string, uint64_t> failures;  // by what fails: the how manieth from now, 0 for never
@@ -156,6 +157,7 @@ struct Driver {
     Code sticky = SUCCESS;       // an error of the device, returned by every call until the context goes
     std::string last_error;
     std::map<std::string, int64_t> counts;
+    int64_t kernels_done = 0;  // since the library was loaded
     Context primary;
     int primary_references = 0;
     std::vector<Stream*> streams;

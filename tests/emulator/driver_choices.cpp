@@ -105,6 +105,10 @@ std::string choose(const std::string& name, const std::string& value) {
         static constexpr Word<bool> WORDS[] = {{"run", true}, {"skip", false}};
         return pick(name, value, WORDS, now.run_kernels);
     }
+    if (name == "CLOCK") {
+        static constexpr Word<bool> WORDS[] = {{"time", false}, {"kernels", true}};
+        return pick(name, value, WORDS, now.clock_counts_kernels);
+    }
     if (name == "LEAKS") {
         static constexpr Word<bool> WORDS[] = {{"print", true}, {"ignore", false}};
         return pick(name, value, WORDS, now.print_leaks);

@@ -98,6 +98,7 @@ Code launch(Function& function, Index blocks, Index threads, uint32_t shared_byt
     return submit(stream, NodeKind::KERNEL, [&function, blocks, threads, shared_bytes, arguments = std::move(arguments)] {
         if (!function.alive) return error(INVALID_HANDLE, "a module was unloaded before a launch of its kernel was done");
         if (strikes("KERNEL")) return LAUNCH_FAILED;
+        driver().kernels_done++;
         if (!driver().choices.run_kernels) return SUCCESS;
         Settings now = driver().choices.kernels;
         now.seed += static_cast<uint64_t>(driver().next_number++);

@@ -283,6 +283,18 @@ TEST(events_order_streams) {
     }
 }
 
+TEST(a_clock_may_count_kernels) {
+    Session session("immediate");
+    CHECK(brantas_emulator_set("CLOCK", "hours") == 1 && brantas_emulator_set("CLOCK", "kernels") == 0);
+    Handle start = nullptr, end = nullptr;
+    CHECK(cuEventCreate(&start, 0) == 0 && cuEventCreate(&end, 0) == 0 && cuEventRecord(start, session.stream) == 0);
+    CHECK(session.launch_add(4) == 0 && session.launch_add(4) == 0 && cuEventRecord(end, session.stream) == 0);
+    float elapsed = -1;
+    CHECK(cuEventElapsedTime(&elapsed, start, end) == 0 && elapsed == 2);
+    CHECK(cuEventDestroy_v2(start) == 0 && cuEventDestroy_v2(end) == 0);
+    CHECK(brantas_emulator_set("CLOCK", "time") == 0);
+}
+
 TEST(a_wait_is_for_the_record_that_was_the_last_then) {
     Session session("deferred");
     Handle other = nullptr, event = nullptr;

@@ -74,7 +74,14 @@ class VendorGemmTest {
                     .noneMatch(name -> name.contains("JCublas"));
         }
 
-        List<String> theirs = run(WITH_CUBLAS, "on", "BRANTAS_EMULATOR_STREAMS", "deferred");
+        List<String> theirs =
+                run(
+                        WITH_CUBLAS,
+                        "on",
+                        "BRANTAS_EMULATOR_CLOCK",
+                        "kernels",
+                        "BRANTAS_EMULATOR_STREAMS",
+                        "deferred");
 
         assertThat(theirs.getFirst()).contains(", cuBLAS for prefill");
         assertThat(results(theirs)).isEqualTo(results(ours));
@@ -84,7 +91,7 @@ class VendorGemmTest {
 
     @Test
     void aProductThatFailsIsAnErrorAndTheLibraryIsClosed() throws IOException {
-        assertThat(run(WITH_CUBLAS, "on"))
+        assertThat(run(WITH_CUBLAS, "on", "BRANTAS_EMULATOR_CLOCK", "kernels"))
                 .endsWith(
                         "failed cublasGemmEx failed for a weight [5, 9] times 3 rows (F32) on"
                                 + " Emulated CUDA device (device 0):"
@@ -118,7 +125,7 @@ class VendorGemmTest {
 
     @Test
     void aSlowerLibraryIsNotUsed() throws IOException {
-        // Our kernels take no time if they do nothing.
+        // By the clock our kernels take no time if they do nothing.
         List<String> lines = run(WITH_CUBLAS, "on", "BRANTAS_EMULATOR_KERNELS", "skip");
 
         assertThat(lines.getFirst())
