@@ -144,12 +144,6 @@ DEVICE f32 exponential2_fast(f32 x) {
 DEVICE f32 log_plus_one(f32 x) {
     return log1pf(x);
 }
-DEVICE f32 sine(f32 x) {
-    return sinf(x);
-}
-DEVICE f32 cosine(f32 x) {
-    return cosf(x);
-}
 /// Upper half of the 64-bit product.
 DEVICE u32 multiply_high(u32 a, u32 b) {
     return __umulhi(a, b);

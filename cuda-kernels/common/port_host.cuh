@@ -143,12 +143,6 @@ DEVICE f32 exponential2_fast(f32 x) {
 DEVICE f32 log_plus_one(f32 x) {
     return std::log1p(x);
 }
-DEVICE f32 sine(f32 x) {
-    return std::sin(x);
-}
-DEVICE f32 cosine(f32 x) {
-    return std::cos(x);
-}
 DEVICE u32 multiply_high(u32 a, u32 b) {
     return static_cast<u32>(static_cast<u64>(a) * b >> 32);
 }

@@ -45,6 +45,12 @@ final class ModelOptions {
                     "on records decode steps on a GPU and replays them, off launches each kernel; default: ${DEFAULT-VALUE}.")
     Graphs graphs = Graphs.on;
 
+    @Option(
+            names = "--exact",
+            description =
+                    "On a GPU: the delta rule keeps the precision of fp32 inside, slower, for comparisons.")
+    boolean exact;
+
     @Option(names = "--threads", paramLabel = "N", description = "CPU threads; default: all cores.")
     int threads;
 
@@ -65,12 +71,6 @@ final class ModelOptions {
         map,
         read
     }
-
-    @Option(
-            names = "--exact",
-            description =
-                    "On a GPU: the delta rule keeps the precision of fp32 inside, slower, for comparisons.")
-    boolean exact;
 
     /// Lower case because people type them.
     enum Graphs {

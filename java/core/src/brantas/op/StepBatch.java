@@ -223,6 +223,11 @@ public final class StepBatch {
         return counted[sequence];
     }
 
+    /// Pages in all page tables together.
+    public int pages() {
+        return pageStart[sequences];
+    }
+
     /// Pages in the sequence's page table.
     public int pageCount(int sequence) {
         return pageStart[sequence + 1] - pageStart[sequence];

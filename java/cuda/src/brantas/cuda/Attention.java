@@ -13,7 +13,6 @@ import brantas.op.StepBatch;
 import brantas.op.StepSizes;
 import brantas.settings.BrantasException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.IdentityHashMap;
 import org.jspecify.annotations.Nullable;
 
@@ -84,19 +83,13 @@ final class Attention {
 
     private Rotations.Turns upload(Rope rope) {
         int pairs = rope.frequencies().length;
-        DeviceMemory frequencies = store.upload("rotary frequencies", rope.frequencies());
-        long bytes = 4L * pairs;
-        DeviceMemory axis = store.allocate("rotary axes", bytes);
-        store.uploader(bytes)
-                .rows(
-                        axis,
-                        0,
-                        1,
-                        bytes,
-                        (row, to) ->
-                                MemorySegment.copy(
-                                        rope.axis(), 0, to, ValueLayout.JAVA_INT, 0, pairs));
-        store.endUploads();
+        DeviceMemory frequencies =
+                store.upload(
+                        "rotary frequencies",
+                        4L * pairs,
+                        MemorySegment.ofArray(rope.frequencies()));
+        DeviceMemory axis =
+                store.upload("rotary axes", 4L * pairs, MemorySegment.ofArray(rope.axis()));
         return new Rotations.Turns(frequencies.address(), axis.address(), pairs, rope.scale());
     }
 

@@ -19,7 +19,6 @@ import java.util.BitSet;
 /// Draws tokens on the device: the logits stay there, one small copy brings the ids back, and with
 /// them the word in which kernels report impossible input.
 final class Draws implements TokenSampler {
-    private final Store store;
     private final CurrentStep step;
     private final Sizes sizes;
     private final CountTokens countTokens;
@@ -48,7 +47,6 @@ final class Draws implements TokenSampler {
     }
 
     Draws(Store store, CurrentStep step, Module module, Sizes sizes, BitSet allowed) {
-        this.store = store;
         this.step = step;
         this.sizes = sizes;
         countTokens = new CountTokens(module);
@@ -60,26 +58,15 @@ final class Draws implements TokenSampler {
         results = store.allocate("drawn tokens", bytes);
         returned = store.device().allocatePinned("drawn tokens", bytes);
         store.placeFaults(results, 4L * sizes.outputs());
-        DeviceMemory bits = upload(allowed, sizes.vocabulary());
+        byte[] bytesOfBits = allowed.get(0, sizes.vocabulary()).toByteArray();
+        DeviceMemory bits =
+                store.upload(
+                        "allowed tokens",
+                        4L * Math.ceilDiv(sizes.vocabulary(), 32),
+                        MemorySegment.ofArray(bytesOfBits));
         places =
                 new Sample.Places(
                         results.address(), bits.address(), countMatrix, store.faultsAddress());
-    }
-
-    private DeviceMemory upload(BitSet allowed, int vocabulary) {
-        long bytes = 4L * Math.ceilDiv(vocabulary, 32);
-        DeviceMemory memory = store.allocate("allowed tokens", bytes);
-        byte[] bits = allowed.get(0, vocabulary).toByteArray();
-        store.uploader(bytes)
-                .rows(
-                        memory,
-                        0,
-                        1,
-                        bytes,
-                        (row, to) ->
-                                MemorySegment.copy(
-                                        MemorySegment.ofArray(bits), 0, to, 0, bits.length));
-        return memory;
     }
 
     @Override

@@ -105,7 +105,7 @@ final class StepBlock {
         int counted = slot + 4 * sequences;
         int pageStart = counted + 4 * sequences;
         int pages = pageStart + 4 * (sequences + 1);
-        int outputRow = pages + 4 * pageCount(batch);
+        int outputRow = pages + 4 * batch.pages();
         int draws = outputRow + 4 * batch.outputs() + 7 & ~7;
         put(tokens);
         put(positions);
@@ -128,14 +128,6 @@ final class StepBlock {
         for (int i = 0; i < batch.outputs(); i++) {
             writeDraw(batch, i);
         }
-    }
-
-    private static int pageCount(StepBatch batch) {
-        int pages = 0;
-        for (int s = 0; s < batch.sequences(); s++) {
-            pages += batch.pageCount(s);
-        }
-        return pages;
     }
 
     private void writeRows(StepBatch batch) {

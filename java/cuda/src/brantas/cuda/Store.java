@@ -9,7 +9,6 @@ import brantas.settings.BrantasException;
 import brantas.tensor.DType;
 import brantas.tensor.HostTensor;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -124,24 +123,24 @@ final class Store {
     /// A small tensor in fp32.
     DeviceWeight vector(HostTensor tensor) {
         float[] values = tensor.toFloats();
-        DeviceMemory memory = upload(tensor.name(), values);
+        long bytes = 4L * values.length;
+        DeviceMemory memory = allocate(tensor.name(), bytes);
+        MemorySegment from = MemorySegment.ofArray(values);
+        uploader(bytes).rows(memory, 0, 1, bytes, (row, to) -> to.copyFrom(from));
         Matrix matrix = new Matrix(memory.address(), 1, values.length, values.length);
-        return new DeviceWeight(tensor.name(), matrix, 4L * values.length, memory);
+        return new DeviceWeight(tensor.name(), matrix, bytes, memory);
     }
 
-    /// Values of fp32 in memory of their own.
-    DeviceMemory upload(String name, float[] values) {
-        long bytes = 4L * values.length;
+    /// A small table that is no weight, in memory of its own, complete on return: by the rows' way,
+    /// since the weights' has blocks that would be made for this alone.
+    ///
+    /// @param values at most `bytes`; what they leave is zero
+    DeviceMemory upload(String name, long bytes, MemorySegment values) {
         DeviceMemory memory = allocate(name, bytes);
-        uploader(bytes)
-                .rows(
-                        memory,
-                        0,
-                        1,
-                        bytes,
-                        (row, to) ->
-                                MemorySegment.copy(
-                                        values, 0, to, ValueLayout.JAVA_FLOAT, 0, values.length));
+        PinnedMemory block = staging(bytes);
+        block.segment().asSlice(0, bytes).fill((byte) 0).copyFrom(values);
+        stream.copyIn(memory, 0, block, 0, bytes);
+        stream.synchronize();
         return memory;
     }
 
