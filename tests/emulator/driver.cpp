@@ -166,9 +166,28 @@ API cuGetErrorString(int code, const char** text) {
     return SUCCESS;
 }
 
+namespace {
+
+/// Answers for counters that are kept by kernel: `runs`, `bytes_read` and `bytes_written`, of all kernels or of one.
+bool count_of_kernels(std::string_view name, int64_t& answer) {
+    static const std::map<std::string_view, int64_t KernelCounts::*> COUNTERS = {
+        {"runs", &KernelCounts::runs},
+        {"bytes_read", &KernelCounts::bytes_read},
+        {"bytes_written", &KernelCounts::bytes_written}};
+    size_t colon = name.find(':');
+    auto counter = COUNTERS.find(name.substr(0, colon));
+    if (counter == COUNTERS.end()) return false;
+    for (const auto& [kernel, counts] : driver().by_kernel)
+        if (colon == name.npos || kernel == name.substr(colon + 1)) answer += counts.*counter->second;
+    return true;
+}
+
+}  // namespace
+
 #define TEST_API extern "C" __attribute__((visibility("default")))
 
 /// A counter's value by its name; −1 if there is none of this name. Those that begin with `live_` count what is there now.
+/// Those with a colon are about one kernel: `runs:NAME`.
 TEST_API int64_t brantas_emulator_count(const char* name) {
     static const std::set<std::string> KNOWN = {
         "kernel_launches", "graph_launches",     "graph_kernels",   "dependent_launches", "host_to_device_copies",
@@ -177,6 +196,7 @@ TEST_API int64_t brantas_emulator_count(const char* name) {
         "live_bytes",      "live_pinned",        "live_pinned_bytes", "live_streams",     "live_events",
         "live_modules",    "live_graphs",        "live_graph_execs", "most_bytes"};
     std::lock_guard lock(driver().mutex);
+    if (int64_t answer = 0; count_of_kernels(name, answer)) return answer;
     if (!KNOWN.contains(name)) return -1;
     auto found = driver().counts.find(name);
     return found == driver().counts.end() ? 0 : found->second;
@@ -197,6 +217,7 @@ TEST_API void brantas_emulator_reset() {
     Driver& device = driver();
     for (auto& [name, value] : device.counts)
         if (!name.starts_with("live_")) value = 0;
+    device.by_kernel.clear();
     device.choices.failures.clear();
     device.choices.missing_symbol.clear();
     device.last_error.clear();

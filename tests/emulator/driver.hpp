@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -144,9 +145,17 @@ struct Choices {
     int start_error = 0;  // cuInit's answer
     bool run_kernels = true;
     bool clock_counts_kernels = false;
+    bool count_traffic = false;
     bool print_leaks = false;
     std::string missing_symbol;
     std::map<std::string, uint64_t> failures;  // by what fails: the how manieth from now, 0 for never
+};
+
+/// What one kernel did since the last reset.
+struct KernelCounts {
+    int64_t runs = 0;
+    int64_t bytes_read = 0;
+    int64_t bytes_written = 0;
 };
 
 struct Driver {
@@ -158,6 +167,7 @@ struct Driver {
     std::string last_error;
     std::map<std::string, int64_t> counts;
     int64_t kernels_done = 0;  // since the library was loaded
+    std::map<std::string, KernelCounts, std::less<>> by_kernel;
     Context primary;
     int primary_references = 0;
     std::vector<Stream*> streams;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "driver.hpp"
+#include "traffic.hpp"
 
 extern char** environ;
 
@@ -108,6 +109,12 @@ std::string choose(const std::string& name, const std::string& value) {
     if (name == "CLOCK") {
         static constexpr Word<bool> WORDS[] = {{"time", false}, {"kernels", true}};
         return pick(name, value, WORDS, now.clock_counts_kernels);
+    }
+    if (name == "TRAFFIC") {
+        static constexpr Word<bool> WORDS[] = {{"ignore", false}, {"count", true}};
+        wrong = pick(name, value, WORDS, now.count_traffic);
+        if (wrong.empty()) traffic.watch(now.count_traffic);
+        return wrong;
     }
     if (name == "LEAKS") {
         static constexpr Word<bool> WORDS[] = {{"print", true}, {"ignore", false}};

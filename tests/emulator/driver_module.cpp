@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "driver.hpp"
+#include "traffic.hpp"
 
 namespace brantas::emulator {
 namespace {
@@ -81,6 +82,12 @@ Code take_arguments(const Entry& entry, void** parameters, void** extra, std::ve
     return SUCCESS;
 }
 
+KernelCounts& counts_of(std::string_view kernel) {
+    auto& all = driver().by_kernel;
+    auto found = all.find(kernel);
+    return found != all.end() ? found->second : all.emplace(kernel, KernelCounts()).first->second;
+}
+
 }  // namespace
 
 Code launch(Function& function, Index blocks, Index threads, uint32_t shared_bytes, Stream& stream, void** parameters,
@@ -99,10 +106,15 @@ Code launch(Function& function, Index blocks, Index threads, uint32_t shared_byt
         if (!function.alive) return error(INVALID_HANDLE, "a module was unloaded before a launch of its kernel was done");
         if (strikes("KERNEL")) return LAUNCH_FAILED;
         driver().kernels_done++;
+        KernelCounts& counts = counts_of(function.entry->name);
+        counts.runs++;
         if (!driver().choices.run_kernels) return SUCCESS;
         Settings now = driver().choices.kernels;
         now.seed += static_cast<uint64_t>(driver().next_number++);
         Violation found = run({function.entry, blocks, threads, shared_bytes, arguments.data()}, now);
+        Traffic::Bytes moved = traffic.take();
+        counts.bytes_read += moved.read;
+        counts.bytes_written += moved.written;
         return found.fault == Fault::NONE ? SUCCESS : error(code_of(found.fault), found.text);
     });
 }

@@ -157,6 +157,22 @@ TEST(kernels_run_and_copies_arrive) {
     check_equal(brantas_emulator_count("no such counter"), -1);
 }
 
+TEST(traffic_counts_each_sector_of_a_launch_once) {
+    Session session;
+    CHECK(brantas_emulator_set("TRAFFIC", "count") == 0);
+    CHECK(session.launch_add(5) == 0 && session.launch_add(5, 9) == 0 && cuStreamSynchronize(session.stream) == 0);
+    check_equal(brantas_emulator_count("runs:add"), 2);
+    check_equal(brantas_emulator_count("runs"), 2);
+    check_equal(brantas_emulator_count("runs:ad"), 0);
+    i64 all = (static_cast<i64>(COUNT) * 4 + 31) / 32 * 32;
+    check_equal(brantas_emulator_count("bytes_read:add"), all + 64);
+    check_equal(brantas_emulator_count("bytes_written"), all + 64);
+    CHECK(brantas_emulator_set("TRAFFIC", "ignore") == 0 && session.launch_add(1) == 0);
+    check_equal(brantas_emulator_count("bytes_read"), all + 64);
+    brantas_emulator_reset();
+    check_equal(brantas_emulator_count("runs"), 0);
+}
+
 TEST(blocks_of_several_workers_add_up) {
     Session session;
     Session::set("WORKERS", "4");

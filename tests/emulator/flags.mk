@@ -26,4 +26,4 @@ RUNTIME_FLAGS_tsan := -DBRANTAS_TSAN -fno-tree-loop-distribute-patterns
 KERNEL_FLAGS_tsan := -DBRANTAS_TSAN -fsanitize=thread
 LINK_FLAGS_tsan := -fsanitize=thread
 
-RUNTIME_SOURCES := fibre memory block check races source warp grid hooks
+RUNTIME_SOURCES := fibre memory block check races source traffic warp grid hooks
