@@ -17,6 +17,7 @@ import brantas.op.ExpertTensors;
 import brantas.op.ModelShapes;
 import brantas.plain.PlainBackend;
 import brantas.settings.BrantasException;
+import brantas.simd.FusedPrograms;
 import brantas.simd.Program;
 import brantas.simd.Program.Seq;
 import brantas.simd.Programs;
@@ -60,7 +61,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// * fp32 sums of up to 1,056 terms, and exponentials of a few units in the last place: 1e-6;
 /// * attention: one query or key in eight thousand is tipped, which changes a probability by 2.4e-4
 ///   for one vector in 16, and probabilities are pairs of bf16: 6e-5;
-/// * experts: one inner value in eight thousand is tipped, by 2⁻⁸: 5e-5;
+/// * experts, and ops that round in their middle: one value in eight thousand is tipped there, by
+///   2⁻⁸: 5e-5;
+/// * experts behind a norm: one row in a hundred has a tipped value in front of all its products, which
+///   moves each by `2⁻⁸ / √77` of its size, two fifths of that allowed for: 2e-4;
 /// * the delta rule in chunks of C: 4.5e-4 with fp16 operands (C = 64), 5e-6 with pairs of bf16 (C
 ///   = 32). Where all keys are nearly one, what a chunk writes is `√2` of the values and cancels
 ///   down to one of them, while its C roundings, of 1.2e-4 and 1.9e-6, add up: `√(2 C)` times them
@@ -71,6 +75,7 @@ class CudaOpsTest {
     private static final double FP32 = 1e-6;
     private static final double ATTENTION = 6e-5;
     private static final double EXPERTS = 5e-5;
+    private static final double NORMED = 2e-4;
     private static final double CHUNKS = 4.5e-4;
     private static final double EXACT_CHUNKS = 5e-6;
     private static final double ALIKE = 1.4e-3;
@@ -129,20 +134,55 @@ class CudaOpsTest {
         for (int cols : new int[] {37, 256, 1031}) {
             all.add(Op.of(Programs.norm(SEED, cols), MIX, FP32));
         }
-        all.add(Op.of(Programs.swiGlu(SEED, 35), MIX, FP32));
-        all.add(Op.of(Programs.swiGlu(SEED, 513), MIX, FP32));
+        all.add(Op.of(Programs.swiGlu(SEED, 35, 21), MIX, FP32));
+        all.add(Op.of(Programs.swiGlu(SEED, 64, 513), MIX, FP32));
         all.add(Op.of(Programs.embed(SEED, DType.BF16, 64), MIX, COPY));
         all.add(Op.of(Programs.embed(SEED, DType.BF16, 33), MIX, COPY));
         all.add(Op.of(Programs.gatedNorm(SEED, delta(1, 3)), FEW, FP32));
         all.add(Op.of(Programs.gatedNorm(SEED, delta(2, 2)), FEW, FP32));
-        all.add(Op.of(Programs.convolve(SEED, delta(1, 3)), MIX, FP32));
-        all.add(Op.of(Programs.convolve(SEED, delta(2, 2)), FEW, FP32));
         attention(all);
         for (boolean exact : new boolean[] {false, true}) {
             scans(all, exact);
         }
         experts(all);
+        fused(true).forEach(op -> all.add(op));
         return all.stream();
+    }
+
+    /// Ops that join others.
+    private static List<Op> fused(boolean joined) {
+        List<Op> all = new ArrayList<>();
+        for (int hidden : new int[] {40, 257, 1031}) {
+            Program p = FusedPrograms.normLinear(SEED, hidden, 2 * hidden - 63, joined);
+            all.add(Op.of(p, MIX, EXPERTS));
+        }
+        all.add(Op.of(FusedPrograms.normSwiGlu(SEED, 77, 35, joined), MIX, EXPERTS));
+        all.add(Op.of(FusedPrograms.normSwiGlu(SEED, 520, 72, joined), FEW, EXPERTS));
+        all.add(Op.of(FusedPrograms.gatedLinearAdd(SEED, delta(1, 3), 50, joined), MIX, EXPERTS));
+        all.add(Op.of(FusedPrograms.gatedLinearAdd(SEED, delta(2, 10), 64, joined), FEW, EXPERTS));
+        ExpertShape few = new ExpertShape(16, 4, 21, 45);
+        all.add(Op.of(FusedPrograms.normRoute(SEED, few, 77, joined), MIX, NORMED));
+        ExpertShape many = new ExpertShape(512, 10, 9, 24);
+        all.add(Op.of(FusedPrograms.normRoute(SEED, many, 130, joined), FEW, NORMED));
+        all.add(new Op(FusedPrograms.logits(SEED, 77, 131, joined), MIX, EXPERTS, true, false));
+        return all;
+    }
+
+    /// What is joined keeps the roundings, and the order of additions, of its parts.
+    @Test
+    void joinedOpsGiveTheBitsOfTheirParts() {
+        List<Op> joined = fused(true);
+        List<Op> parts = fused(false);
+        for (int i = 0; i < joined.size(); i++) {
+            Op op = joined.get(i);
+            Map<Integer, float[]> expected =
+                    run(cuda(false), parts.get(i).program(), op.sequences());
+            run(cuda(false), op.program(), op.sequences())
+                    .forEach((id, values) ->
+                            assertThat(values)
+                                    .as("%s: sequence %s", op, id)
+                                    .containsExactly(expected.get(id)));
+        }
     }
 
     private static Program linear(String name, boolean add, int in, int... out) {
@@ -170,13 +210,13 @@ class CudaOpsTest {
         for (DeltaInput input : DeltaInput.values()) {
             double usual = exact ? EXACT_CHUNKS : CHUNKS;
             double error = input == DeltaInput.RANDOM ? usual : alike;
-            all.add(new Op(Programs.scan(SEED, delta(1, 2), input), MIX, error, false, exact));
+            all.add(new Op(Programs.delta(SEED, delta(1, 2), input), MIX, error, false, exact));
         }
         int[][] many = {{2, 2}, {1, 3}, {1, 4}, {1, 8}, {2, 10}};
         int[][] some = {{1, 3}, {2, 10}};
         for (int[] heads : exact ? some : many) {
             DeltaShape shape = delta(heads[0], heads[1]);
-            Program program = Programs.scan(SEED, shape, DeltaInput.CORRELATED);
+            Program program = Programs.delta(SEED, shape, DeltaInput.CORRELATED);
             all.add(new Op(program, FEW, alike, false, exact));
         }
     }

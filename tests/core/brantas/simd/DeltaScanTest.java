@@ -3,9 +3,10 @@ package brantas.simd;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import brantas.op.DeltaGates;
 import brantas.op.DeltaShape;
+import brantas.op.DeltaWeights;
 import brantas.op.StepBatch;
+import brantas.op.Weight;
 import brantas.plain.PlainBackend;
 import brantas.simd.Program.Seq;
 import brantas.simd.Programs.DeltaInput;
@@ -28,7 +29,7 @@ class DeltaScanTest {
     @ValueSource(ints = {1, 3, 63, 64, 65, 127, 128, 200})
     void chunksEqualTheRecurrence(int rows) {
         for (DeltaInput input : DeltaInput.values()) {
-            Program program = Programs.scan(97 + rows, SHAPE, input);
+            Program program = Programs.delta(97 + rows, SHAPE, input);
             List<Seq> one = List.of(new Seq(0, 9, rows));
             SimdBackendTest.assertClose(
                     program,
@@ -43,13 +44,18 @@ class DeltaScanTest {
         return new HostTensor("t", DType.F32, new long[] {values.length}, data);
     }
 
+    /// Of one head; the scan alone does not look at the convolution's.
+    private static DeltaWeights weights(SimdBackend ops, float aLog, float dtBias) {
+        Weight rate = ops.vector(tensor(aLog));
+        return new DeltaWeights(rate, rate, ops.vector(tensor(dtBias)));
+    }
+
     /// Runs the three rows of the example in steps of the given lengths from its initial state.
     private static float[][] example(DeltaSlots state, SimdBackend ops, int... steps) {
         double[][] conv = {{1, 2, 2, 1, 1, -1}, {3, -1, -1, 1, 2, .5}, {.5, .5, 0, 3, -.5, 3}};
         double[][] gate = {{.4, .3}, {-.7, -1.2}, {1.5, 2}};
         float[][] out = new float[3][2];
-        DeltaGates gates =
-                new DeltaGates(ops.vector(tensor((float) Math.log(2))), ops.vector(tensor(.5f)));
+        DeltaWeights weights = weights(ops, (float) Math.log(2), .5f);
         int at = 0;
         for (int rows : steps) {
             HostBuffer convolved = (HostBuffer) ops.buffer("convolved", rows, 6);
@@ -67,7 +73,7 @@ class DeltaScanTest {
                 batch.addRow(0, at + r, at + r, at + r, true);
             }
             batch.seal();
-            ops.scan(dst, convolved, projected, gates, state, batch);
+            ops.scan(dst, convolved, projected, weights, state, batch);
             for (int r = 0; r < rows; r++, at++) {
                 out[at][0] = dst.get(r, 0);
                 out[at][1] = dst.get(r, 1);
@@ -134,10 +140,10 @@ class DeltaScanTest {
             HostBuffer zero = (HostBuffer) ops.buffer("zero", 1, SHAPE.projected());
             zero.set(0, SHAPE.a(), 50);
             HostBuffer dst = (HostBuffer) ops.buffer("dst", 1, SHAPE.valueWidth());
-            DeltaGates gates =
-                    new DeltaGates(ops.vector(tensor(0f, 0f)), ops.vector(tensor(0f, 0f)));
+            Weight zeros = ops.vector(tensor(0f, 0f));
+            DeltaWeights weights = new DeltaWeights(zeros, zeros, zeros);
             StepBatch batch = Program.batch(List.of(new Seq(0, 3, 1)));
-            ops.scan(dst, zero, zero, gates, slots, batch);
+            ops.scan(dst, zero, zero, weights, slots, batch);
             assertThat(Lanes.get(at)).isZero();
         }
     }

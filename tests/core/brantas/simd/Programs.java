@@ -3,12 +3,14 @@ package brantas.simd;
 import brantas.op.AttentionNorms;
 import brantas.op.AttentionShape;
 import brantas.op.Backend;
-import brantas.op.DeltaGates;
 import brantas.op.DeltaShape;
 import brantas.op.DeltaState;
+import brantas.op.DeltaWeights;
 import brantas.op.ExpertShape;
 import brantas.op.ExpertTensors;
+import brantas.op.GatedNorm;
 import brantas.op.KvCache;
+import brantas.op.Norm;
 import brantas.op.Rope;
 import brantas.op.Routing;
 import brantas.op.StepBatch;
@@ -82,30 +84,28 @@ public final class Programs {
                 List<Seq> step = ordered(sequences);
                 StepBatch batch = batch(step);
                 Buffer x = input(ops, batch, step, cols, 0);
-                ops.rmsNorm(x, x, ops.vector(t), 1e-6f, batch.span());
+                ops.rmsNorm(x, x, new Norm(ops.vector(t), 1e-6f), batch.span());
                 return output(ops, x, batch, step);
             }
         };
     }
 
-    public static Program swiGlu(long seed, int cols) {
-        return new Program("swiGlu " + cols, seed) {
-            @Override
-            float[] row(Seq s, int position, int count, int salt) {
-                float[] values = super.row(s, position, count, salt);
-                for (int i = 0; i < count; i++) {
-                    values[i] *= 12;
-                }
-                return values;
-            }
-
+    /// Gates are spread over ±12 or so.
+    public static Program swiGlu(long seed, int in, int inner) {
+        return new Program("swiGlu " + in + " " + inner, seed) {
             @Override
             public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
+                SplittableRandom random = new SplittableRandom(seed);
+                double scale = 20 / Math.sqrt(in);
+                HostTensor gate = tensor(random, DType.BF16, scale, inner, in);
+                HostTensor up = tensor(random, DType.BF16, scale, inner, in);
+                Weight w = ops.gateUp(gate, up);
                 List<Seq> step = ordered(sequences);
                 StepBatch batch = batch(step);
-                Buffer x = input(ops, batch, step, 2 * cols, 0);
-                Buffer y = ops.buffer("y", batch.rows(), cols);
-                ops.swiGlu(y, x, batch.span());
+                Buffer x = input(ops, batch, step, in, 0);
+                Buffer y = ops.buffer("y", batch.rows(), inner);
+                ops.begin(batch);
+                ops.swiGlu(y, x, w, batch.span());
                 return output(ops, y, batch, step);
             }
         };
@@ -142,7 +142,7 @@ public final class Programs {
                 StepBatch batch = batch(step);
                 Buffer o = input(ops, batch, step, shape.valueWidth(), 0);
                 Buffer p = input(ops, batch, step, shape.projected(), 1);
-                ops.gatedNorm(o, o, p, ops.vector(t), shape, batch.span());
+                ops.gatedNorm(o, o, p, new GatedNorm(ops.vector(t), shape), batch.span());
                 return output(ops, o, batch, step);
             }
         };
@@ -184,34 +184,10 @@ public final class Programs {
         };
     }
 
-    public static Program convolve(long seed, DeltaShape shape) {
-        return new Program("convolve " + shape, seed) {
-            @Override
-            public Map<Integer, float[]> run(Backend ops, List<Seq> sequences) {
-                SplittableRandom random = new SplittableRandom(seed);
-                HostTensor taps =
-                        tensor(random, DType.BF16, 1, shape.channels(), 1, shape.convWidth());
-                Weight w = ops.vector(taps);
-                DeltaState state = ops.deltaState(shape, 16);
-                step(ops, first(sequences), w, state);
-                return step(ops, ordered(sequences), w, state);
-            }
-
-            private Map<Integer, float[]> step(
-                    Backend ops, List<Seq> step, Weight w, DeltaState state) {
-                StepBatch batch = batch(step);
-                Buffer p = input(ops, batch, step, shape.projected(), 0);
-                Buffer y = ops.buffer("y", batch.rows(), shape.channels());
-                ops.begin(batch);
-                ops.convolve(y, p, w, state, batch);
-                return output(ops, y, batch, step);
-            }
-        };
-    }
-
-    /// The delta rule on keys that a test may bend.
-    public static Program scan(long seed, DeltaShape shape, DeltaInput bend) {
-        return new Program("scan " + shape + " " + bend, seed) {
+    /// Convolution and delta rule, on keys that a test may bend: then the convolution lets each
+    /// token through as it is.
+    public static Program delta(long seed, DeltaShape shape, DeltaInput bend) {
+        return new Program("delta " + shape + " " + bend, seed) {
             @Override
             float[] row(Seq s, int position, int cols, int salt) {
                 float[] values = super.row(s, position, cols, salt);
@@ -223,42 +199,41 @@ public final class Programs {
                 SplittableRandom random = new SplittableRandom(seed);
                 Weight aLog = ops.vector(tensor(random, DType.F32, 1, shape.valueHeads()));
                 Weight bias = ops.vector(tensor(random, DType.BF16, 1, shape.valueHeads()));
+                Weight conv = ops.vector(bend.taps(shape, random));
                 DeltaState state = ops.deltaState(shape, 16);
-                DeltaGates gates = new DeltaGates(aLog, bias);
-                step(ops, first(sequences), gates, state);
-                return step(ops, ordered(sequences), gates, state);
+                DeltaWeights weights = new DeltaWeights(conv, aLog, bias);
+                step(ops, first(sequences), weights, state);
+                return step(ops, ordered(sequences), weights, state);
             }
 
             private Map<Integer, float[]> step(
-                    Backend ops, List<Seq> step, DeltaGates gates, DeltaState state) {
+                    Backend ops, List<Seq> step, DeltaWeights weights, DeltaState state) {
                 StepBatch batch = batch(step);
-                Buffer c = input(ops, batch, step, shape.channels(), 0);
-                Buffer p = input(ops, batch, step, shape.projected(), 1);
+                Buffer p = input(ops, batch, step, shape.projected(), 0);
+                Buffer c = ops.buffer("convolved", batch.rows(), shape.channels());
                 Buffer y = ops.buffer("y", batch.rows(), shape.valueWidth());
                 ops.begin(batch);
-                ops.scan(y, c, p, gates, state, batch);
+                ops.delta(y, c, p, weights, state, batch);
                 return output(ops, y, batch, step);
             }
         };
     }
 
-    /// What to do with the random rows of a scan.
+    /// What to do with the random rows of the delta rule.
     public enum DeltaInput {
         RANDOM,
         CORRELATED,
         STRONG_DECAY;
 
-        /// @param values convolved or projected columns of a row
+        /// @param values projected columns of a row
         /// @param common the same columns of a row all rows share
         float[] apply(DeltaShape shape, float[] values, float[] common) {
             if (this == RANDOM) {
                 return values;
             }
-            if (values.length == shape.channels()) {
-                for (int i = shape.keyWidth(); i < 2 * shape.keyWidth(); i++) {
-                    values[i] = common[i] + 0.05f * values[i];
-                }
-                return values;
+            // SiLU lets keys of one sign through nearly as they are.
+            for (int i = shape.keyWidth(); i < 2 * shape.keyWidth(); i++) {
+                values[i] = 2 + common[i] + 0.2f * values[i];
             }
             for (int h = 0; h < shape.valueHeads(); h++) {
                 values[shape.b() + h] = 8;
@@ -266,6 +241,17 @@ public final class Programs {
                 values[shape.a() + h] = strong ? 50 : -9;
             }
             return values;
+        }
+
+        /// The convolution's weights.
+        HostTensor taps(DeltaShape shape, SplittableRandom random) {
+            HostTensor taps =
+                    Program.tensor(random, DType.BF16, 1, shape.channels(), 1, shape.convWidth());
+            for (int i = 0; this != RANDOM && i < shape.channels() * shape.convWidth(); i++) {
+                boolean last = i % shape.convWidth() == shape.convWidth() - 1;
+                taps.data().set(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i, Bf16.of(last ? 1 : 0));
+            }
+            return taps;
         }
     }
 

@@ -7,8 +7,10 @@ import brantas.format.TensorSource;
 import brantas.format.WeightNames;
 import brantas.op.AttentionNorms;
 import brantas.op.Backend;
-import brantas.op.DeltaGates;
+import brantas.op.DeltaWeights;
 import brantas.op.ExpertTensors;
+import brantas.op.GatedNorm;
+import brantas.op.Norm;
 import brantas.op.Weight;
 import brantas.tensor.HostTensor;
 import java.util.ArrayList;
@@ -17,6 +19,8 @@ import java.util.List;
 /// Hands the tensors of a checkpoint to a backend and assembles the model. Which names exist and
 /// which shapes they have was checked before ([WeightNames]); here they only find their place.
 public final class ModelLoader {
+    private static final String INPUT_NORM = "input_layernorm.weight";
+
     private final Backend ops;
     private final TensorSource source;
     private final ModelConfig config;
@@ -60,17 +64,10 @@ public final class ModelLoader {
             String layer = prefix + "layers." + i + ".";
             Mixer mixer =
                     switch (config.layerTypes().get(i)) {
-                        case ATTENTION -> attention(layer + "self_attn.");
-                        case DELTA -> delta(layer + "linear_attn.");
+                        case ATTENTION -> attention(layer);
+                        case DELTA -> delta(layer);
                     };
-            blocks.add(
-                    new Block(
-                            ops,
-                            (float) config.rmsNormEps(),
-                            vector(layer + "input_layernorm.weight"),
-                            mixer,
-                            vector(layer + "post_attention_layernorm.weight"),
-                            feedForward(layer + "mlp.")));
+            blocks.add(new Block(mixer, feedForward(layer)));
         }
         Weight head = config.tied() ? embedding : ops.matrix(List.of(take(WeightNames.HEAD)));
         return new Qwen35(
@@ -78,40 +75,55 @@ public final class ModelLoader {
                 config,
                 embedding,
                 List.copyOf(blocks),
-                vector(prefix + "norm.weight"),
+                norm(prefix + "norm.weight"),
                 head,
                 source.bytes());
     }
 
-    private Mixer delta(String p) {
-        Weight in = matrix(p, "in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a");
-        DeltaGates gates = new DeltaGates(vector(p + "A_log"), vector(p + "dt_bias"));
+    private Norm norm(String name) {
+        return new Norm(vector(name), (float) config.rmsNormEps());
+    }
+
+    private Mixer delta(String layer) {
+        String p = layer + "linear_attn.";
+        DeltaWeights weights =
+                new DeltaWeights(
+                        vector(p + "conv1d.weight"), vector(p + "A_log"), vector(p + "dt_bias"));
         return new DeltaMixer(
                 ops,
-                Shapes.delta(config),
-                in,
-                vector(p + "conv1d.weight"),
-                gates,
-                vector(p + "norm.weight"),
+                norm(layer + INPUT_NORM),
+                matrix(p, "in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a"),
+                weights,
+                new GatedNorm(vector(p + "norm.weight"), Shapes.delta(config)),
                 matrix(p, "out_proj"));
     }
 
-    private Mixer attention(String p) {
+    private Mixer attention(String layer) {
+        String p = layer + "self_attn.";
         AttentionNorms norms =
                 new AttentionNorms(vector(p + "q_norm.weight"), vector(p + "k_norm.weight"));
         return new AttentionMixer(
-                ops, matrix(p, "q_proj", "k_proj", "v_proj"), norms, matrix(p, "o_proj"));
+                ops,
+                norm(layer + INPUT_NORM),
+                matrix(p, "q_proj", "k_proj", "v_proj"),
+                norms,
+                matrix(p, "o_proj"));
     }
 
-    private FeedForward feedForward(String p) {
+    private FeedForward feedForward(String layer) {
+        String p = layer + "mlp.";
+        Norm norm = norm(layer + "post_attention_layernorm.weight");
         return switch (config.feedForward()) {
             case FeedForwardConfig.Dense d ->
                     new FeedForward.Dense(
-                            ops, matrix(p, "gate_proj", "up_proj"), matrix(p, "down_proj"));
+                            ops,
+                            norm,
+                            ops.gateUp(take(p + "gate_proj.weight"), take(p + "up_proj.weight")),
+                            matrix(p, "down_proj"));
             case FeedForwardConfig.Experts e -> {
                 Weight router = matrix(p, "gate", "shared_expert_gate");
                 yield new FeedForward.Experts(
-                        ops, router, ops.experts(experts(p, e), Shapes.experts(e)));
+                        ops, norm, router, ops.experts(experts(p, e), Shapes.experts(e)));
             }
         };
     }

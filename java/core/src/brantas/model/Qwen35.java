@@ -2,6 +2,7 @@ package brantas.model;
 
 import brantas.format.ModelConfig;
 import brantas.op.Backend;
+import brantas.op.Norm;
 import brantas.op.StepBatch;
 import brantas.op.Weight;
 import brantas.spi.Tap;
@@ -16,14 +17,14 @@ import java.util.List;
 /// logits are fp32 everywhere.
 ///
 /// @param embedding `[vocabulary, hidden]`
-/// @param norm `[hidden]`, zero-centred
+/// @param norm before the head
 /// @param head `[vocabulary, hidden]`; the embedding itself when tied
 public record Qwen35(
         Backend ops,
         ModelConfig config,
         Weight embedding,
         List<Block> blocks,
-        Weight norm,
+        Norm norm,
         Weight head,
         long weightBytes) {
     /// Runs the rows of a batch through all blocks; states advance, `ws.hidden` holds the residual
@@ -40,9 +41,6 @@ public record Qwen35(
     /// Logits of the wanted rows of the last [#forward], in the batch's window: `[outputs,
     /// vocabulary]`, unmasked.
     public void logits(StepBatch batch, Workspace ws) {
-        ops.gatherOutputs(ws.outputs(), ws.hidden(), batch);
-        ops.rmsNorm(
-                ws.outputs(), ws.outputs(), norm, (float) config.rmsNormEps(), batch.outputSpan());
-        ops.linear(ws.logits(), ws.outputs(), head, batch.outputSpan());
+        ops.logits(ws.logits(), ws.hidden(), norm, ws.outputs(), head, batch);
     }
 }

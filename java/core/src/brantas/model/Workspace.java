@@ -22,7 +22,6 @@ import brantas.tensor.Buffer;
 /// @param attentionIn `[rows, attention.projected()]`
 /// @param query `[rows, heads · headDim]`
 /// @param attentionOut `[rows, heads · headDim]`
-/// @param gateUp `[rows, 2 · inner]`, empty for experts
 /// @param inner `[rows, inner]`, empty for experts
 /// @param routing for experts, of no rows for a dense model
 /// @param outputs `[outputs, hidden]`
@@ -37,7 +36,6 @@ public record Workspace(
         Buffer attentionIn,
         Buffer query,
         Buffer attentionOut,
-        Buffer gateUp,
         Buffer inner,
         Routing routing,
         Buffer outputs,
@@ -57,7 +55,7 @@ public record Workspace(
                 config.feedForward() instanceof FeedForwardConfig.Experts e
                         ? ops.routing(Shapes.experts(e), hidden, rows)
                         : ops.routing(NO_EXPERTS, 1, 0);
-        ops.reserve(new StepSizes(rows, sequences, delta, attention));
+        ops.reserve(new StepSizes(rows, sequences, delta, attention, inner));
         return new Workspace(
                 ops.buffer("hidden", rows, hidden),
                 ops.buffer("normed", rows, hidden),
@@ -68,7 +66,6 @@ public record Workspace(
                 ops.buffer("attention in", rows, attention.projected()),
                 ops.buffer("query", rows, attention.width()),
                 ops.buffer("attention out", rows, attention.width()),
-                ops.buffer("gate up", inner == 0 ? 0 : rows, 2 * inner),
                 ops.buffer("inner", inner == 0 ? 0 : rows, inner),
                 routing,
                 ops.buffer("outputs", outputs, hidden),

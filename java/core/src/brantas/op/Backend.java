@@ -9,8 +9,7 @@ import java.util.Optional;
 /// Everything a forward pass needs of a device: it turns stored tensors into weights, owns all
 /// working memory, and runs the ops. Calls name the destination first, take a whole batch, and
 /// never allocate; memory is sized at load. One thread uses a backend at a time.
-public interface Backend
-        extends RowOps, NormOps, LinearOps, DeltaOps, AttentionOps, ExpertOps, AutoCloseable {
+public interface Backend extends FusedOps, AttentionOps, AutoCloseable {
     /// `plain`, `simd`, …
     String name();
 
@@ -25,6 +24,11 @@ public interface Backend
     /// `[outᵢ, in]`. The tensors' memory must live as long as the backend, which may keep reading
     /// it.
     Weight matrix(List<HostTensor> parts);
+
+    /// The first two matrices of a feed-forward layer for [LinearOps#swiGlu], each `[inner, in]`.
+    default Weight gateUp(HostTensor gate, HostTensor up) {
+        return matrix(List.of(gate, up));
+    }
 
     /// A small weight, widened to fp32.
     Weight vector(HostTensor tensor);

@@ -17,4 +17,11 @@ public interface LinearOps {
     /// @param x `[rows, in]`
     /// @param weight `[out, in]`
     void linearAdd(Buffer dst, Buffer x, Weight weight, RowSpan rows);
+
+    /// `dst[row] = SiLU(gate · x[row]) ⊙ (up · x[row])`, in fp32 up to the result (spec 2.4).
+    ///
+    /// @param dst `[rows, inner]`
+    /// @param x `[rows, in]`
+    /// @param weight from [Backend#gateUp]
+    void swiGlu(Buffer dst, Buffer x, Weight weight, RowSpan rows);
 }

@@ -6,4 +6,6 @@ package brantas.op;
 /// @param sequences sequences of a step
 /// @param delta shape of the delta-rule layers
 /// @param attention shape of the attention layers
-public record StepSizes(int rows, int sequences, DeltaShape delta, AttentionShape attention) {}
+/// @param inner inner width of a dense feed-forward, 0 with experts
+public record StepSizes(
+        int rows, int sequences, DeltaShape delta, AttentionShape attention, int inner) {}

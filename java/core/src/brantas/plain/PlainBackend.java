@@ -3,13 +3,15 @@ package brantas.plain;
 import brantas.op.AttentionNorms;
 import brantas.op.AttentionShape;
 import brantas.op.Backend;
-import brantas.op.DeltaGates;
 import brantas.op.DeltaShape;
 import brantas.op.DeltaState;
+import brantas.op.DeltaWeights;
 import brantas.op.ExpertShape;
 import brantas.op.ExpertTensors;
+import brantas.op.GatedNorm;
 import brantas.op.KvCache;
 import brantas.op.MemoryBudget;
+import brantas.op.Norm;
 import brantas.op.Rope;
 import brantas.op.Routing;
 import brantas.op.RowSpan;
@@ -135,13 +137,8 @@ public final class PlainBackend implements Backend {
     }
 
     @Override
-    public void rmsNorm(Buffer dst, Buffer x, Weight weight, float eps, RowSpan rows) {
-        Norms.rms(host(dst), host(x), (Matrix) weight, eps, rows.rows());
-    }
-
-    @Override
-    public void swiGlu(Buffer dst, Buffer gateUp, RowSpan rows) {
-        Norms.swiGlu(host(dst), host(gateUp), rows.rows());
+    public void rmsNorm(Buffer dst, Buffer x, Norm norm, RowSpan rows) {
+        Norms.rms(host(dst), host(x), (Matrix) norm.weight(), norm.eps(), rows.rows());
     }
 
     @Override
@@ -155,27 +152,33 @@ public final class PlainBackend implements Backend {
     }
 
     @Override
-    public void convolve(
-            Buffer dst, Buffer projected, Weight weight, DeltaState state, StepBatch batch) {
-        Delta.convolve(host(dst), host(projected), (Matrix) weight, (State) state, batch);
+    public void swiGlu(Buffer dst, Buffer x, Weight weight, RowSpan rows) {
+        Matrix gateUp = (Matrix) weight;
+        try (Arena scratch = Arena.ofShared()) {
+            HostBuffer sums = new HostBuffer(scratch, "gate up", rows.rows(), gateUp.rows());
+            Linear.apply(sums, host(x), gateUp, rows.rows(), false);
+            Norms.swiGlu(host(dst), sums, rows.rows());
+        }
     }
 
     @Override
-    public void scan(
+    public void delta(
             Buffer dst,
             Buffer convolved,
             Buffer projected,
-            DeltaGates gates,
+            DeltaWeights weights,
             DeltaState state,
             StepBatch batch) {
-        Delta.Gates plain = new Delta.Gates((Matrix) gates.aLog(), (Matrix) gates.dtBias());
-        Delta.scan(host(dst), host(convolved), host(projected), plain, (State) state, batch);
+        HostBuffer between = host(convolved);
+        Delta.convolve(between, host(projected), (Matrix) weights.conv(), (State) state, batch);
+        Delta.Gates gates = new Delta.Gates((Matrix) weights.aLog(), (Matrix) weights.dtBias());
+        Delta.scan(host(dst), between, host(projected), gates, (State) state, batch);
     }
 
     @Override
-    public void gatedNorm(
-            Buffer dst, Buffer o, Buffer projected, Weight weight, DeltaShape shape, RowSpan rows) {
-        Norms.gated(host(dst), host(o), host(projected), (Matrix) weight, shape, rows.rows());
+    public void gatedNorm(Buffer dst, Buffer o, Buffer projected, GatedNorm norm, RowSpan rows) {
+        Matrix weight = (Matrix) norm.weight();
+        Norms.gated(host(dst), host(o), host(projected), weight, norm.shape(), rows.rows());
     }
 
     @Override

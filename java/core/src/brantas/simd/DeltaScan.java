@@ -5,8 +5,8 @@ import static brantas.simd.Lanes.L;
 import static brantas.simd.Lanes.load;
 import static brantas.simd.Lanes.store;
 
-import brantas.op.DeltaGates;
 import brantas.op.DeltaShape;
+import brantas.op.DeltaWeights;
 import brantas.op.StepBatch;
 import brantas.tensor.HostBuffer;
 import jdk.incubator.vector.FloatVector;
@@ -46,11 +46,11 @@ final class DeltaScan implements AutoCloseable {
     }
 
     /// Binds what a call of [#run] reads.
-    DeltaScan from(HostBuffer conv, HostBuffer projected, DeltaGates gates) {
+    DeltaScan from(HostBuffer conv, HostBuffer projected, DeltaWeights weights) {
         convolved = conv;
         input = projected;
-        aLog = ((Values) gates.aLog()).values();
-        dtBias = ((Values) gates.dtBias()).values();
+        aLog = ((Values) weights.aLog()).values();
+        dtBias = ((Values) weights.dtBias()).values();
         return this;
     }
 

@@ -3,17 +3,20 @@ package brantas.simd;
 import brantas.op.AttentionNorms;
 import brantas.op.AttentionShape;
 import brantas.op.Backend;
-import brantas.op.DeltaGates;
 import brantas.op.DeltaShape;
 import brantas.op.DeltaState;
+import brantas.op.DeltaWeights;
 import brantas.op.ExpertShape;
 import brantas.op.ExpertTensors;
+import brantas.op.GatedNorm;
 import brantas.op.KvCache;
 import brantas.op.MemoryBudget;
+import brantas.op.Norm;
 import brantas.op.Rope;
 import brantas.op.Routing;
 import brantas.op.RowSpan;
 import brantas.op.StepBatch;
+import brantas.op.StepSizes;
 import brantas.op.Weight;
 import brantas.settings.Machine;
 import brantas.tensor.Buffer;
@@ -22,6 +25,7 @@ import brantas.tensor.HostTensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// The CPU backend: fp32 arithmetic with the Vector API on weights as they are stored, on a fixed
 /// team of threads. This class only hands each op to the class that does it. A sequence gives the
@@ -37,6 +41,7 @@ public final class SimdBackend implements Backend {
     private final DeltaScan scan;
     private final Router router;
     private final Experts experts;
+    private @Nullable HostBuffer gateUp;
 
     /// @param threads how many compute, the caller included; at least 1
     public SimdBackend(int threads) {
@@ -143,13 +148,9 @@ public final class SimdBackend implements Backend {
     }
 
     @Override
-    public void rmsNorm(Buffer dst, Buffer x, Weight weight, float eps, RowSpan rows) {
-        norms.rmsNorm((HostBuffer) dst, (HostBuffer) x, (Values) weight, eps, rows);
-    }
-
-    @Override
-    public void swiGlu(Buffer dst, Buffer gateUp, RowSpan rows) {
-        norms.swiGlu((HostBuffer) dst, (HostBuffer) gateUp, rows);
+    public void rmsNorm(Buffer dst, Buffer x, Norm norm, RowSpan rows) {
+        Values weight = (Values) norm.weight();
+        norms.rmsNorm((HostBuffer) dst, (HostBuffer) x, weight, norm.eps(), rows);
     }
 
     @Override
@@ -163,29 +164,60 @@ public final class SimdBackend implements Backend {
     }
 
     @Override
-    public void convolve(
-            Buffer dst, Buffer projected, Weight weight, DeltaState state, StepBatch batch) {
-        DeltaSlots slots = (DeltaSlots) state;
-        convolution.run((HostBuffer) dst, (HostBuffer) projected, (Values) weight, slots, batch);
+    public void swiGlu(Buffer dst, Buffer x, Weight weight, RowSpan rows) {
+        Matrix w = (Matrix) weight;
+        HostBuffer sums = gateUp(rows.rows(), 2 * dst.cols());
+        linear.linear(sums, (HostBuffer) x, w, rows, false);
+        norms.swiGlu((HostBuffer) dst, sums, rows);
+    }
+
+    /// Room between the two parts of SwiGLU: what was reserved, more only where nobody reserved.
+    private HostBuffer gateUp(int rows, int cols) {
+        if (gateUp == null || gateUp.rows() < rows || gateUp.cols() != cols) {
+            gateUp = new HostBuffer(arena, "gate up", rows, cols);
+        }
+        return gateUp;
     }
 
     @Override
-    public void scan(
+    public void reserve(StepSizes sizes) {
+        if (sizes.inner() > 0) {
+            gateUp(sizes.rows(), 2 * sizes.inner());
+        }
+    }
+
+    @Override
+    public void delta(
             Buffer dst,
             Buffer convolved,
             Buffer projected,
-            DeltaGates gates,
+            DeltaWeights weights,
             DeltaState state,
             StepBatch batch) {
-        scan.from((HostBuffer) convolved, (HostBuffer) projected, gates)
+        HostBuffer between = (HostBuffer) convolved;
+        DeltaSlots slots = (DeltaSlots) state;
+        Values conv = (Values) weights.conv();
+        convolution.run(between, (HostBuffer) projected, conv, slots, batch);
+        scan(dst, between, projected, weights, state, batch);
+    }
+
+    /// The second part of [#delta] alone.
+    void scan(
+            Buffer dst,
+            Buffer convolved,
+            Buffer projected,
+            DeltaWeights weights,
+            DeltaState state,
+            StepBatch batch) {
+        scan.from((HostBuffer) convolved, (HostBuffer) projected, weights)
                 .run((HostBuffer) dst, (DeltaSlots) state, batch);
     }
 
     @Override
-    public void gatedNorm(
-            Buffer dst, Buffer o, Buffer projected, Weight weight, DeltaShape shape, RowSpan rows) {
+    public void gatedNorm(Buffer dst, Buffer o, Buffer projected, GatedNorm norm, RowSpan rows) {
         HostBuffer input = (HostBuffer) projected;
-        norms.gatedNorm((HostBuffer) dst, (HostBuffer) o, input, (Values) weight, shape, rows);
+        Values weight = (Values) norm.weight();
+        norms.gatedNorm((HostBuffer) dst, (HostBuffer) o, input, weight, norm.shape(), rows);
     }
 
     @Override

@@ -13,14 +13,16 @@ import brantas.cuda.launch.Matrix;
 import brantas.op.AttentionNorms;
 import brantas.op.AttentionShape;
 import brantas.op.Backend;
-import brantas.op.DeltaGates;
 import brantas.op.DeltaShape;
 import brantas.op.DeltaState;
+import brantas.op.DeltaWeights;
 import brantas.op.ExpertShape;
 import brantas.op.ExpertTensors;
+import brantas.op.GatedNorm;
 import brantas.op.KvCache;
 import brantas.op.MemoryBudget;
 import brantas.op.ModelShapes;
+import brantas.op.Norm;
 import brantas.op.Rope;
 import brantas.op.Routing;
 import brantas.op.RowSpan;
@@ -39,6 +41,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// The GPU backend: weights and activations in bf16, accumulations, state and logits in fp32 (spec
 /// 2), every op a kernel of ours on one stream. This class makes the memory and hands each op to
@@ -62,6 +65,7 @@ final class CudaBackend implements Backend {
     private final Experts experts;
     private final Module module;
     private final Store store;
+    private @Nullable DeviceBuffer gateUp;
     private final IdentityHashMap<StepBatch, StepBlock> blocks = new IdentityHashMap<>();
 
     /// @param image the compiled kernels
@@ -148,6 +152,9 @@ final class CudaBackend implements Backend {
     public void reserve(StepSizes sizes) {
         attention.reserve(sizes);
         delta.reserve(sizes);
+        if (sizes.inner() > 0) {
+            gateUp(sizes.rows(), 2 * sizes.inner());
+        }
     }
 
     @Override
@@ -246,13 +253,22 @@ final class CudaBackend implements Backend {
     }
 
     @Override
-    public void rmsNorm(Buffer dst, Buffer x, Weight weight, float eps, RowSpan rows) {
-        norms.rms(device(dst), device(x), device(weight), eps, rows);
+    public void rmsNorm(Buffer dst, Buffer x, Norm norm, RowSpan rows) {
+        norms.rms(device(dst), device(x), device(norm.weight()), norm.eps(), rows);
     }
 
     @Override
-    public void swiGlu(Buffer dst, Buffer gateUp, RowSpan rows) {
-        norms.swiGlu(device(dst), device(gateUp), rows);
+    public void swiGlu(Buffer dst, Buffer x, Weight weight, RowSpan rows) {
+        DeviceBuffer sums = gateUp(dst.rows(), 2 * dst.cols());
+        linear.apply(sums, device(x), device(weight), rows);
+        norms.swiGlu(device(dst), sums, rows);
+    }
+
+    private DeviceBuffer gateUp(int rows, int cols) {
+        if (gateUp == null || gateUp.rows() < rows || gateUp.cols() != cols) {
+            gateUp = store.buffer("gate up", rows, cols, false);
+        }
+        return gateUp;
     }
 
     @Override
@@ -266,32 +282,28 @@ final class CudaBackend implements Backend {
     }
 
     @Override
-    public void convolve(
-            Buffer dst, Buffer projected, Weight weight, DeltaState state, StepBatch batch) {
-        delta.convolve(device(dst), device(projected), device(weight), (DeltaSlots) state, batch);
-    }
-
-    @Override
-    public void scan(
+    public void delta(
             Buffer dst,
             Buffer convolved,
             Buffer projected,
-            DeltaGates gates,
+            DeltaWeights weights,
             DeltaState state,
             StepBatch batch) {
-        delta.scan(
-                device(dst),
-                device(convolved),
-                device(projected),
-                gates,
-                (DeltaSlots) state,
-                batch);
+        DeltaSlots slots = (DeltaSlots) state;
+        DeviceWeight conv = device(weights.conv());
+        delta.convolve(device(convolved), device(projected), conv, slots, batch);
+        delta.scan(device(dst), device(convolved), device(projected), weights, slots, batch);
     }
 
     @Override
-    public void gatedNorm(
-            Buffer dst, Buffer o, Buffer projected, Weight weight, DeltaShape shape, RowSpan rows) {
-        norms.gated(device(dst), device(o), device(projected), device(weight), shape, rows);
+    public void gatedNorm(Buffer dst, Buffer o, Buffer projected, GatedNorm norm, RowSpan rows) {
+        norms.gated(
+                device(dst),
+                device(o),
+                device(projected),
+                device(norm.weight()),
+                norm.shape(),
+                rows);
     }
 
     @Override

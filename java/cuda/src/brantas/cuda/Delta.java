@@ -10,8 +10,8 @@ import brantas.cuda.launch.DeltaPrepare;
 import brantas.cuda.launch.DeltaScan;
 import brantas.cuda.launch.DeltaStep;
 import brantas.cuda.launch.DeltaWorkspace;
-import brantas.op.DeltaGates;
 import brantas.op.DeltaShape;
+import brantas.op.DeltaWeights;
 import brantas.op.StepBatch;
 import brantas.op.StepSizes;
 import brantas.settings.BrantasException;
@@ -100,7 +100,7 @@ final class Delta {
             DeviceBuffer dst,
             DeviceBuffer convolved,
             DeviceBuffer projected,
-            DeltaGates gates,
+            DeltaWeights weights,
             DeltaSlots state,
             StepBatch batch) {
         DeltaOperands operands =
@@ -109,8 +109,8 @@ final class Delta {
                         dst.matrix(),
                         convolved.matrix(),
                         projected.matrix(),
-                        CudaBackend.device(gates.aLog()).address(),
-                        CudaBackend.device(gates.dtBias()).address(),
+                        CudaBackend.device(weights.aLog()).address(),
+                        CudaBackend.device(weights.dtBias()).address(),
                         state.state().address());
         Rows singles = step.singles(batch.span());
         single.launch(step.stream(), operands, step.address(), singles);
