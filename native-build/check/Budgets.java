@@ -12,10 +12,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /// The committed budgets. The upper part is written by hand: rules for kernels whose names match a
-/// pattern, the targets of kernels that are not for all, and the launch of those whose manifest says
-/// `variable`. The lower part, from the line `toolkit` on, is a table of registers and blocks for
-/// each kernel and target that `--update` writes from what was measured. The head of budgets.txt
-/// shows the form; a line that does not have it is refused with its number.
+/// pattern, the targets of kernels that are not for all, and the launch of those whose manifest
+/// says `variable`. The lower part, from the line `toolkit` on, is a table of registers and blocks
+/// for each kernel and target that `--update` writes from what was measured. The head of
+/// budgets.txt shows the form; a line that does not have it is refused with its number.
 final class Budgets {
     private static final Set<String> VALUES =
             Set.of("registers", "instructions", "barriers", "blocks", "warps");
@@ -24,7 +24,8 @@ final class Budgets {
     private static final Pattern ONLY = Pattern.compile("only ([a-z0-9_*]+)((?: \\d{2,3})+)");
     private static final Pattern LAUNCH =
             Pattern.compile("launch ([a-z]\\w*) block (\\d{1,4}) shared (\\d{1,6}) \\(.+\\)");
-    private static final Pattern TOOLKIT = Pattern.compile("toolkit (\\S+) targets((?: \\d{2,3})+)");
+    private static final Pattern TOOLKIT =
+            Pattern.compile("toolkit (\\S+) targets((?: \\d{2,3})+)");
     private static final Pattern ROW = Pattern.compile("([a-z]\\w*)((?: \\d{1,3}/\\d{1,2})+)");
 
     /// @param name an opcode, or one of [#VALUES]

@@ -13,11 +13,11 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /// Static evidence for the kernels, on machines without a device: reads the cubins and the logs of
-/// ptxas, counts what the machine code consists of, computes how many blocks a multiprocessor holds,
-/// and holds it all against the committed budgets. Writes evidence.txt and evidence.json beside the
-/// cubins. Without `--evidence` only spills, stack frames and warnings are violations; with
-/// `--update` the table of the budgets and the committed document are written anew first. It has no
-/// dependencies: the Makefile calls `java native-build/check/Check.java`.
+/// ptxas, counts what the machine code consists of, computes how many blocks a multiprocessor
+/// holds, and holds it all against the committed budgets. Writes evidence.txt and evidence.json
+/// beside the cubins. Without `--evidence` only spills, stack frames and warnings are violations;
+/// with `--update` the table of the budgets and the committed document are written anew first. It
+/// has no dependencies: the Makefile calls `java native-build/check/Check.java`.
 public final class Check {
     private static final String USAGE =
             "usage: java Check.java --native FOLDER --budgets FILE [--evidence FILE [--update]]"
@@ -140,7 +140,8 @@ public final class Check {
         out.print(report.table());
         violations.sentences().forEach(s -> err.println("brantas: " + s));
         if (violations.sentences().isEmpty()) {
-            out.printf("No kernel spills registers or needs a stack frame; %s says more.%n",
+            out.printf(
+                    "No kernel spills registers or needs a stack frame; %s says more.%n",
                     folder.resolve("evidence.txt"));
             return 0;
         }

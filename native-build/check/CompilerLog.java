@@ -8,9 +8,9 @@ import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// What `ptxas -v` said about the functions of a cubin: registers, bytes of stack and spills, static
-/// shared memory, barriers. Functions that are not kernels appear too and may neither spill nor
-/// need a stack; warnings are kept as they stand.
+/// What `ptxas -v` said about the functions of a cubin: registers, bytes of stack and spills,
+/// static shared memory, barriers. Functions that are not kernels appear too and may neither spill
+/// nor need a stack; warnings are kept as they stand.
 final class CompilerLog {
     private static final Pattern FUNCTION = Pattern.compile(".*Function properties for (\\S+)");
     private static final Pattern STACK =

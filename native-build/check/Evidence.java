@@ -8,7 +8,7 @@ import java.util.Map;
 /// @param registers as the cubin says
 /// @param instructions without the empty ones
 /// @param opcodes static counts: a loop that is unrolled counts each copy, one that is not counts
-///     once
+///   once
 record Evidence(
         String kernel,
         Target target,

@@ -22,7 +22,8 @@ final class Report {
 
     private Map<String, List<Evidence>> byKernel() {
         return measured.stream()
-                .collect(Collectors.groupingBy(Evidence::kernel, TreeMap::new, Collectors.toList()));
+                .collect(
+                        Collectors.groupingBy(Evidence::kernel, TreeMap::new, Collectors.toList()));
     }
 
     private Set<String> targets() {
@@ -37,16 +38,15 @@ final class Report {
         targets().forEach(t -> text.append(" %7s".formatted("sm_" + t)));
         text.append('\n');
         byKernel()
-                .forEach(
-                        (kernel, all) -> {
-                            String mark = hot.contains(kernel) ? " *" : "";
-                            text.append("%-26s".formatted(kernel + mark));
-                            for (Evidence e : all) {
-                                String cell = e.registers() + "/" + e.occupancy().blocks();
-                                text.append(" %7s".formatted(cell));
-                            }
-                            text.append('\n');
-                        });
+                .forEach((kernel, all) -> {
+                    String mark = hot.contains(kernel) ? " *" : "";
+                    text.append("%-26s".formatted(kernel + mark));
+                    for (Evidence e : all) {
+                        String cell = e.registers() + "/" + e.occupancy().blocks();
+                        text.append(" %7s".formatted(cell));
+                    }
+                    text.append('\n');
+                });
         return text.toString();
     }
 
@@ -57,16 +57,15 @@ final class Report {
         text.append("Static evidence of the kernels, compiled by toolkit ").append(toolkit);
         text.append(". Hot kernels have an asterisk.\n\n").append(table());
         byKernel()
-                .forEach(
-                        (kernel, all) -> {
-                            Evidence first = all.getFirst();
-                            text.append('\n').append(kernel);
-                            text.append(hot.contains(kernel) ? " *" : "");
-                            text.append(": blocks of ").append(number(first.block()));
-                            text.append(" threads with ").append(number(first.shared()));
-                            text.append(" bytes of dynamic shared memory\n");
-                            all.forEach(e -> text.append(line(e)));
-                        });
+                .forEach((kernel, all) -> {
+                    Evidence first = all.getFirst();
+                    text.append('\n').append(kernel);
+                    text.append(hot.contains(kernel) ? " *" : "");
+                    text.append(": blocks of ").append(number(first.block()));
+                    text.append(" threads with ").append(number(first.shared()));
+                    text.append(" bytes of dynamic shared memory\n");
+                    all.forEach(e -> text.append(line(e)));
+                });
         return text.toString();
     }
 
@@ -90,8 +89,7 @@ final class Report {
                                 e.figures().barriers(),
                                 occupancy.blocks())
                 + " %d warps (%s); %d instructions: %s\n"
-                        .formatted(
-                                occupancy.warps(), occupancy.limit(), e.instructions(), opcodes);
+                        .formatted(occupancy.warps(), occupancy.limit(), e.instructions(), opcodes);
     }
 
     /// Names are plain words, so that nothing needs escaping.
@@ -113,8 +111,7 @@ final class Report {
                         .map(e -> "  \"%d\": {%s}".formatted(e.target().sm(), figures(e)))
                         .collect(Collectors.joining(",\n"));
         return "\"%s\": {\n  \"hot\": %s,\n  \"block\": %d,\n  \"shared\": %d,\n%s\n}"
-                .formatted(
-                        kernel, hot.contains(kernel), first.block(), first.shared(), targets);
+                .formatted(kernel, hot.contains(kernel), first.block(), first.shared(), targets);
     }
 
     private static String figures(Evidence e) {

@@ -31,12 +31,11 @@ record Target(int sm, int threads, int blocks, int shared) {
         return ALL.stream()
                 .filter(t -> String.valueOf(t.sm).equals(sm))
                 .findFirst()
-                .orElseThrow(
-                        () ->
-                                new Refused(
-                                        "nothing is known about sm_%s: add its limits to"
-                                                + " native-build/check/Target.java.",
-                                        sm));
+                .orElseThrow(() ->
+                        new Refused(
+                                "nothing is known about sm_%s: add its limits to"
+                                        + " native-build/check/Target.java.",
+                                sm));
     }
 
     String name() {

@@ -26,16 +26,15 @@ final class Violations {
     /// What holds for every function of a target with every toolkit.
     void sound(Target target, CompilerLog log) {
         log.functions()
-                .forEach(
-                        (name, figures) -> {
-                            if (figures.spills() > 0 || figures.stack() > 0) {
-                                add(
-                                        "%s on %s spills %d bytes and has a stack frame of %d,"
-                                                + " allowed are 0: use fewer registers at a time,"
-                                                + " and index arrays by constants.",
-                                        name, target.name(), figures.spills(), figures.stack());
-                            }
-                        });
+                .forEach((name, figures) -> {
+                    if (figures.spills() > 0 || figures.stack() > 0) {
+                        add(
+                                "%s on %s spills %d bytes and has a stack frame of %d,"
+                                        + " allowed are 0: use fewer registers at a time,"
+                                        + " and index arrays by constants.",
+                                name, target.name(), figures.spills(), figures.stack());
+                    }
+                });
         for (String warning : log.warnings()) {
             add("the compiler warns about %s: \"%s\": correct it.", target.name(), warning);
         }
@@ -88,8 +87,8 @@ final class Violations {
         Target.Occupancy occupancy = e.occupancy();
         if (occupancy.blocks() < budget.blocks()) {
             add(
-                    "%s on %s runs %d blocks on a multiprocessor, budget %d: %s keeps it from"
-                            + " more, free some, %s",
+                    "%s on %s runs %d blocks on a multiprocessor, budget %d, limited by"
+                            + " %s: free some, %s",
                     kernel(e, budgets),
                     e.target().name(),
                     occupancy.blocks(),
@@ -129,8 +128,8 @@ final class Violations {
         }
     }
 
-    /// The committed document against that of this build, line by line, without the lines of targets
-    /// that were not built; of all targets, nothing is left out.
+    /// The committed document against that of this build, line by line, without the lines of
+    /// targets that were not built; of all targets, nothing is left out.
     void committed(String here, String committed, Set<String> built) {
         Map<String, String> expected = figures(here, built);
         Map<String, String> found = figures(committed, built);
