@@ -79,17 +79,21 @@ final class Report {
                 e.opcodes().entrySet().stream()
                         .map(o -> o.getKey() + " " + o.getValue())
                         .collect(Collectors.joining(", "));
-        return "  %-6s %d registers, %d stack, %d spilled, %d static shared, %d barriers; %d blocks,"
+        return "  %-6s %d registers, %d stack, %d spilled, %d static shared, %d barriers; "
                         .formatted(
                                 e.target().name(),
                                 e.registers(),
                                 e.figures().stack(),
                                 e.figures().spills(),
                                 e.figures().shared(),
-                                e.figures().barriers(),
-                                occupancy.blocks())
-                + " %d warps (%s); %d instructions: %s\n"
-                        .formatted(occupancy.warps(), occupancy.limit(), e.instructions(), opcodes);
+                                e.figures().barriers())
+                + "%d blocks, %d warps (%s); %d instructions: %s\n"
+                        .formatted(
+                                occupancy.blocks(),
+                                occupancy.warps(),
+                                occupancy.limit(),
+                                e.instructions(),
+                                opcodes);
     }
 
     /// Names are plain words, so that nothing needs escaping.
@@ -115,7 +119,8 @@ final class Report {
     }
 
     private static String figures(Evidence e) {
-        return "\"registers\": %d, \"blocks\": %d, \"warps\": %d, \"hmma\": %d, \"instructions\": %d"
+        return ("\"registers\": %d, \"blocks\": %d, \"warps\": %d, \"hmma\": %d,"
+                        + " \"instructions\": %d")
                 .formatted(
                         e.registers(),
                         e.occupancy().blocks(),

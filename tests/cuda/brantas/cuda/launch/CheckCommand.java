@@ -13,7 +13,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
-
 import javax.tools.ToolProvider;
 
 /// The program of native-build/check, which belongs to no module: compiled for the tests, and run

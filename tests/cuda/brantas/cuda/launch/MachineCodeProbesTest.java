@@ -4,11 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import brantas.cuda.launch.CheckCommand.Outcome;
-
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -19,6 +14,9 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /// The opcodes and widths that the checker of machine code knows, against the compiler: kernels of
 /// a few instructions each, one of them with a spill and one with an array in local memory. Needs
@@ -215,8 +213,8 @@ class MachineCodeProbesTest {
         Matcher line = Pattern.compile("sm_" + sm + " .* instructions: (.*)").matcher(part);
         assertThat(line.find()).isTrue();
         Map<String, Integer> counts = new TreeMap<>();
-        for (String word : line.group(1).split(", ")) {
-            String[] parts = word.split(" ");
+        for (String word : line.group(1).split(", ", -1)) {
+            String[] parts = word.split(" ", -1);
             counts.put(parts[0], Integer.parseInt(parts[1]));
         }
         return counts;

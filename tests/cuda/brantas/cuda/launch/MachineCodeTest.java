@@ -5,25 +5,22 @@ import static brantas.cuda.launch.PlantedKernel.LDG_128;
 import static brantas.cuda.launch.PlantedKernel.LDG_32;
 import static brantas.cuda.launch.PlantedKernel.LDL;
 import static brantas.cuda.launch.PlantedKernel.NOP;
-
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import brantas.cuda.launch.CheckCommand.Outcome;
-
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// The checker of machine code on cubins that were put together here: what is within its budgets
 /// passes, and each planted violation is one sentence with kernel, target, value, budget and
