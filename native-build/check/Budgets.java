@@ -23,7 +23,7 @@ final class Budgets {
     private static final Pattern CONDITION = Pattern.compile("([A-Za-z0-9.]+)(<=|>=|=)(\\d{1,9})");
     private static final Pattern ONLY = Pattern.compile("only ([a-z0-9_*]+)((?: \\d{2,3})+)");
     private static final Pattern LAUNCH =
-            Pattern.compile("launch ([a-z]\\w*) block (\\d{1,4}) shared (\\d{1,6}) \\(.+\\)");
+            Pattern.compile("launch ([a-z0-9_*]+) block (\\d{1,4}) shared (\\d{1,6}) \\(.+\\)");
     private static final Pattern TOOLKIT =
             Pattern.compile("toolkit (\\S+) targets((?: \\d{2,3})+)");
     private static final Pattern ROW = Pattern.compile("([a-z]\\w*)((?: \\d{1,3}/\\d{1,2})+)");
@@ -174,8 +174,13 @@ final class Budgets {
         return table.getOrDefault(kernel, Map.of()).get(String.valueOf(target.sm()));
     }
 
-    Map<String, Launches.Launch> launches() {
-        return launches;
+    /// The launch that is stated for a kernel, or null.
+    Launches.Launch launch(String kernel) {
+        return launches.entrySet().stream()
+                .filter(e -> matches(e.getKey(), kernel))
+                .map(Map.Entry::getValue)
+                .findFirst()
+                .orElse(null);
     }
 
     boolean hot(String kernel) {

@@ -38,7 +38,7 @@ public final class Check {
         launches = new Launches(folder.resolve("manifest.txt"));
     }
 
-    private void measure(Map<String, Launches.Launch> fixed) throws IOException {
+    private void measure(Budgets budgets) throws IOException {
         for (Target target : targets) {
             Map<String, Cubin.Code> cubin = Cubin.read(folder.resolve(target.name() + ".cubin"));
             CompilerLog log = new CompilerLog(folder.resolve(target.name() + ".cubin.log"));
@@ -57,7 +57,7 @@ public final class Check {
                                     + " -C native-build.",
                             target.name(), kernel);
                 }
-                Launches.Launch launch = launch(kernel, fixed);
+                Launches.Launch launch = launch(kernel, budgets);
                 measured.add(
                         new Evidence(
                                 kernel,
@@ -72,9 +72,10 @@ public final class Check {
         }
     }
 
-    private Launches.Launch launch(String kernel, Map<String, Launches.Launch> fixed) {
+    private Launches.Launch launch(String kernel, Budgets budgets) {
         Launches.Launch launch = launches.kernels().get(kernel);
-        if (comparing && launch.variable() != fixed.containsKey(kernel)) {
+        Launches.Launch stated = budgets.launch(kernel);
+        if (comparing && launch.variable() != (stated != null)) {
             throw new Refused(
                     launch.variable()
                             ? "the manifest leaves the launch of %s open: add a launch line to"
@@ -83,7 +84,7 @@ public final class Check {
                                     + " native-build/check/budgets.txt.",
                     kernel);
         }
-        return fixed.getOrDefault(kernel, launch);
+        return stated == null ? launch : stated;
     }
 
     private String toolkit() throws IOException {
@@ -153,7 +154,7 @@ public final class Check {
         boolean comparing = options.containsKey("--evidence");
         Check check = new Check(Path.of(options.get("--native")), targets, comparing);
         Path file = Path.of(options.get("--budgets"));
-        check.measure(new Budgets(file).launches());
+        check.measure(new Budgets(file));
         if (!comparing) {
             return check.verdict(check.report(new Budgets(file)), to[0], to[1]);
         }

@@ -212,7 +212,7 @@ class MachineCodeTest {
     void aVariableLaunchNeedsAStatedShape() throws Exception {
         edit("manifest.txt", "block 256 shared 0", "block 256 shared variable");
         violates("the launch of sum open: add a launch line");
-        edit("budgets.txt", "# by hand\n", "launch sum block 256 shared 65536 (rows of 16384)\n");
+        edit("budgets.txt", "# by hand\n", "launch su* block 256 shared 65536 (rows of 16384)\n");
         assertThat(update(ALL).status()).isZero();
         assertThat(check(List.of("80")).out()).contains("32/2");
         edit("manifest.txt", "block 256 shared variable", "block 256 shared 0");

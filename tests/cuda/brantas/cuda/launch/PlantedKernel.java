@@ -38,20 +38,23 @@ record PlantedKernel(String name, int registers, int spills, List<long[]> code) 
         names.write(0);
         strings.write(0);
         sections.add(new Section(0, 0, new byte[0]));
-        ByteBuffer symbols = little(24 * (kernels.size() + 1));
-        ByteBuffer info = little(12 * kernels.size());
+        byte[] table = new byte[24 * (kernels.size() + 1)];
+        byte[] attributes = new byte[12 * kernels.size()];
+        ByteBuffer symbols = little(table);
+        ByteBuffer info = little(attributes);
         symbols.position(24);
         for (PlantedKernel kernel : kernels) {
             symbols.putInt(append(strings, kernel.name)).position(symbols.position() + 20);
             info.put((byte) 4).put((byte) 0x2f).putShort((short) 8);
             info.putInt(symbols.position() / 24 - 1).putInt(kernel.registers);
-            ByteBuffer text = little(16 * kernel.code.size());
+            byte[] instructions = new byte[16 * kernel.code.size()];
+            ByteBuffer text = little(instructions);
             kernel.code.forEach(words -> text.putLong(words[0]).putLong(words[1]));
-            sections.add(new Section(append(names, ".text." + kernel.name), 1, text.array()));
+            sections.add(new Section(append(names, ".text." + kernel.name), 1, instructions));
         }
         sections.add(new Section(append(names, ".strtab"), 3, strings.toByteArray()));
-        sections.add(new Section(append(names, ".symtab"), 2, symbols.array()));
-        sections.add(new Section(append(names, ".nv.info"), 1, info.array()));
+        sections.add(new Section(append(names, ".symtab"), 2, table));
+        sections.add(new Section(append(names, ".nv.info"), 1, attributes));
         int own = append(names, ".shstrtab");
         sections.add(new Section(own, 3, names.toByteArray()));
         return file(sections);
@@ -59,7 +62,8 @@ record PlantedKernel(String name, int registers, int spills, List<long[]> code) 
 
     private static byte[] file(List<Section> sections) {
         int content = sections.stream().mapToInt(s -> s.bytes.length).sum();
-        ByteBuffer file = little(64 + content + SECTION_HEADER * sections.size());
+        byte[] bytes = new byte[64 + content + SECTION_HEADER * sections.size()];
+        ByteBuffer file = little(bytes);
         file.putInt(0, 0x464c457f).put(4, (byte) 2).putShort(18, (short) 190);
         file.putLong(40, 64L + content).putShort(58, (short) SECTION_HEADER);
         file.putShort(60, (short) sections.size()).putShort(62, (short) (sections.size() - 1));
@@ -72,11 +76,11 @@ record PlantedKernel(String name, int registers, int spills, List<long[]> code) 
             at += section.bytes.length;
             header += SECTION_HEADER;
         }
-        return file.array();
+        return bytes;
     }
 
-    private static ByteBuffer little(int bytes) {
-        return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    private static ByteBuffer little(byte[] bytes) {
+        return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
     private static int append(ByteArrayOutputStream strings, String text) {
