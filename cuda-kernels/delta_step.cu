@@ -49,11 +49,11 @@ struct StepGates {
     f32 log_rate, bias, a, b;
 };
 
-/// Two channels of the token before convolution.
-struct StepPair {
-    Channels channels;
-    u32 past[CONVOLVE_PAST];
-    u32 now;
+/// What a thread convolves: a pair of the block's channels of q or k, and, in the first eight threads, one of v.
+struct StepChannels {
+    i32 key, value;  // first channel of the pairs
+    bool has_value;
+    Channels key_weight, value_weight;
 };
 
 DEVICE void widen4(f32 (&to)[4], const bf16* from) {
@@ -66,49 +66,57 @@ DEVICE void widen4(f32 (&to)[4], const bf16* from) {
     to[3] = high.y;
 }
 
-/// First of a pair's two channels: the 128 pairs of q and k come first, then those of v.
-DEVICE i32 pair_channel(const DeltaStepArgs& args, const StepPlace& place, i32 pair) {
-    i32 key_width = args.key_heads * DELTA_DIM;
-    if (pair >= DELTA_DIM) return 2 * key_width + place.head * DELTA_DIM + place.slice * STEP_SLICE + 2 * (pair - DELTA_DIM);
-    i32 key_head = place.head / (args.value_heads / args.key_heads);
-    return (pair >= DELTA_DIM / 2 ? key_width - DELTA_DIM : 0) + key_head * DELTA_DIM + 2 * pair;
+/// Reads nothing but weights.
+DEVICE StepChannels load_weights(const DeltaStepArgs& args, i32 head, i32 slice) {
+    i32 key_width = args.key_heads * DELTA_DIM, channels = 2 * key_width + args.value_heads * DELTA_DIM;
+    i32 key_head = head / (args.value_heads / args.key_heads), thread = static_cast<i32>(threadIdx.x);
+    StepChannels own = {};
+    own.key = key_head * DELTA_DIM + (thread < DELTA_DIM / 2 ? 0 : key_width - DELTA_DIM) + 2 * thread;
+    own.value = 2 * key_width + head * DELTA_DIM + slice * STEP_SLICE + 2 * thread;
+    own.has_value = thread < STEP_SLICE / 2;
+    own.key_weight = load_channels(args.weight, own.key, channels);
+    if (own.has_value) own.value_weight = load_channels(args.weight, own.value, channels);
+    return own;
 }
 
+/// The window of the place's slot, at a channel.
 DEVICE bf16* slot_window(const DeltaStepArgs& args, const StepPlace& place, i32 channel) {
     i64 channels = (2 * args.key_heads + args.value_heads) * DELTA_DIM;
     return reinterpret_cast<bf16*>(args.window) + place.slot * WINDOW_PLACES * channels + channel;
 }
 
-DEVICE StepPair load_pair(const DeltaStepArgs& args, const StepPlace& place, i32 channel) {
+/// Two channels of the token, and of the three before it.
+struct StepInputs {
+    u32 past[CONVOLVE_PAST];
+    u32 now;
+};
+
+DEVICE StepInputs load_inputs(const DeltaStepArgs& args, const StepPlace& place, i32 channel) {
     i32 channels = (2 * args.key_heads + args.value_heads) * DELTA_DIM;
     const bf16* row = reinterpret_cast<const bf16*>(args.projected) + static_cast<i64>(place.row) * args.projected_stride;
-    StepPair pair = {load_channels(args.weight, channel, channels), {}, load_two(row + channel, 2)};
-    if (place.slot >= 0) load_past(pair.past, slot_window(args, place, channel), channels, place.past, 2);
-    return pair;
+    StepInputs inputs = {{}, load_two(row + channel, 2)};
+    if (place.slot >= 0) load_past(inputs.past, slot_window(args, place, channel), channels, place.past, 2);
+    return inputs;
 }
 
-/// Adds a pair's new input to the window, in the place that no block reads in this launch. One block in all must do so.
-DEVICE void keep_pair(const DeltaStepArgs& args, const StepPlace& place, i32 channel, u32 now) {
+/// Adds an input to the window, in the place that no block reads in this launch.
+DEVICE void keep_input(const DeltaStepArgs& args, const StepPlace& place, i32 channel, u32 now) {
     i32 channels = (2 * args.key_heads + args.value_heads) * DELTA_DIM;
     if (place.slot < 0) return;
     store_two(slot_window(args, place, channel) + static_cast<i64>(window_place(place.past)) * channels, 2, now);
 }
 
-/// Convolves the block's channels into shared memory: one pair of q or k a thread, and for eight threads one of v.
-DEVICE void convolve_block(DeltaStepShared& shared, const DeltaStepArgs& args, const StepPlace& place) {
-    i32 thread = static_cast<i32>(threadIdx.x);
-    bool has_value = thread < STEP_SLICE / 2;
+/// Convolves the block's channels into shared memory. A pair of q and k is read by all blocks of its value heads, and kept in
+/// the window by the first of them.
+DEVICE void convolve_block(DeltaStepShared& shared, const DeltaStepArgs& args, const StepPlace& place, const StepChannels& own) {
     bool keeps_keys = place.slice == 0 && place.head % (args.value_heads / args.key_heads) == 0;
-    i32 key_channel = pair_channel(args, place, thread);
-    i32 value_channel = pair_channel(args, place, DELTA_DIM + thread);
-    StepPair key = load_pair(args, place, key_channel);
-    StepPair value = {};
-    if (has_value) value = load_pair(args, place, value_channel);
-    if (keeps_keys) keep_pair(args, place, key_channel, key.now);
-    if (has_value) keep_pair(args, place, value_channel, value.now);
-    u32* to = reinterpret_cast<u32*>(&shared);
-    to[thread] = convolve_token(key.channels, key.past, key.now);
-    if (has_value) to[DELTA_DIM + thread] = convolve_token(value.channels, value.past, value.now);
+    StepInputs key = load_inputs(args, place, own.key), value = {};
+    if (own.has_value) value = load_inputs(args, place, own.value);
+    if (keeps_keys) keep_input(args, place, own.key, key.now);
+    if (own.has_value) keep_input(args, place, own.value, value.now);
+    u32* to = reinterpret_cast<u32*>(&shared) + threadIdx.x;
+    to[0] = convolve_token(own.key_weight, key.past, key.now);
+    if (own.has_value) to[DELTA_DIM] = convolve_token(own.value_weight, value.past, value.now);
 }
 
 DEVICE StepGates load_gates(const DeltaStepArgs& args, const StepPlace& place) {
@@ -139,17 +147,17 @@ DEVICE f32 sum_values(f32 (&value)[2 * STEP_VALUES]) {
 
 //! kernel delta_step(DeltaStepArgs) block 128 shared 544 grid [8, value heads, rows] dtypes bf16 archs all
 KERNEL(delta_step, DeltaStepArgs, STEP_THREADS) {
-    wait_for_predecessors();
-    release_successors();
-    i32 row = args.rows.from + static_cast<i32>(blockIdx.z);
-    if (row >= rows_end(args.rows)) return;
-    const Step* step = reinterpret_cast<const Step*>(args.step);
-    StepPlace place;
-    place.row = row;
-    place.slot = step_array(step, step->at_slot)[row];
-    place.past = step_array(step, step->at_past)[row];
+    StepPlace place = {};
     place.head = static_cast<i32>(blockIdx.y);
     place.slice = static_cast<i32>(blockIdx.x);
+    StepChannels own = load_weights(args, place.head, place.slice);
+    wait_for_predecessors();
+    release_successors();
+    place.row = args.rows.from + static_cast<i32>(blockIdx.z);
+    if (place.row >= rows_end(args.rows)) return;
+    const Step* step = reinterpret_cast<const Step*>(args.step);
+    place.slot = step_array(step, step->at_slot)[place.row];
+    place.past = step_array(step, step->at_past)[place.row];
     i32 slot = place.slot, head = place.head, lane = lane_id();
     i32 value = place.slice * STEP_SLICE + warp_id() * STEP_VALUES;
     f32* state = reinterpret_cast<f32*>(args.state) +
@@ -163,7 +171,7 @@ KERNEL(delta_step, DeltaStepArgs, STEP_THREADS) {
     }
     DeltaStepShared& shared = shared_memory<DeltaStepShared>();
     StepGates gates = load_gates(args, place);
-    convolve_block(shared, args, place);
+    convolve_block(shared, args, place, own);
     block_sync();
     f32 q[4], k[4], v[STEP_VALUES];
     widen4(q, shared.q + 4 * lane);
@@ -211,7 +219,7 @@ KERNEL(delta_step, DeltaStepArgs, STEP_THREADS) {
         if (slot >= 0) store16(state + j * DELTA_DIM, raw);
     }
     if (lane == 0) {
-        bf16* dst = reinterpret_cast<bf16*>(args.dst) + static_cast<i64>(row) * args.dst_stride + head * DELTA_DIM + value;
+        bf16* dst = reinterpret_cast<bf16*>(args.dst) + static_cast<i64>(place.row) * args.dst_stride + head * DELTA_DIM + value;
         *reinterpret_cast<u64*>(dst) = pack_bf16(out[0], out[1]) | static_cast<u64>(pack_bf16(out[2], out[3])) << 32;
     }
 }

@@ -44,13 +44,14 @@ DEVICE void load_past(u32 (&past)[CONVOLVE_PAST], const bf16* window, i32 channe
     }
 }
 
+/// May come before wait_for_predecessors.
 DEVICE Channels load_channels(u64 weight, i32 channel, i32 channels) {
     Channels c;
     c.count = channels - channel < 2 ? 1 : 2;
     UNROLL
     for (i32 i = 0; i < 2; i++) {
         Vec16 taps = {};
-        if (i < c.count) taps = load16(reinterpret_cast<const f32*>(weight) + (static_cast<i64>(channel) + i) * CONVOLVE_TAPS);
+        if (i < c.count) taps = load16_stream(reinterpret_cast<const f32*>(weight) + (static_cast<i64>(channel) + i) * CONVOLVE_TAPS);
         UNROLL
         for (i32 j = 0; j < CONVOLVE_TAPS; j++) c.weight[i][j] = bits_float(taps.word[j]);
     }
