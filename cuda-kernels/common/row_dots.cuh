@@ -81,10 +81,11 @@ struct GlobalRows {
     DEVICE GlobalRows(const bf16* from, i32 rows, i32 row_stride, i32 k)
         : row(from + static_cast<i64>(lane_id() / 4) * row_stride), stride(row_stride), count(rows - lane_id() / 4), depth(k) {}
 
+    /// A group of up to 32 rows is less than 2³¹ elements high.
     DEVICE Vec16 operator()(i32 tile, i32 step, i32 piece) const {
         const i32 k = dot_k(step, piece);
         if (tile * DOT_COLUMNS >= count || k >= depth) return {};
-        return load16(row + static_cast<i64>(tile * DOT_COLUMNS) * stride + k);
+        return load16(row + (tile * DOT_COLUMNS * stride + k));
     }
 };
 
@@ -192,23 +193,41 @@ struct WarpSums {
     Vec16 part[DOT_WARPS][Tiles][WARP];
 };
 
-/// Adds the sums of the block's eight warps, in the order of the warps; warp n < Tiles gets the totals of column tile n, laid out
-/// as in RowDots, and returns true. All warps take part; the shared memory may be used again after another block_sync.
+/// This warp's part of the sums.
 template <i32 Tiles>
-DEVICE bool add_warps(f32 (&total)[4], const f32 (&sum)[Tiles][4], WarpSums<Tiles>& shared) {
-    static_assert(Tiles <= DOT_WARPS);
+DEVICE void leave_sums(WarpSums<Tiles>& shared, const f32 (&sum)[Tiles][4]) {
     UNROLL
     for (i32 n = 0; n < Tiles; n++) {
         store16(&shared.part[warp_id()][n][lane_id()],
                 {{float_bits(sum[n][0]), float_bits(sum[n][1]), float_bits(sum[n][2]), float_bits(sum[n][3])}});
     }
-    block_sync();
+}
+
+/// After a block_sync: warp n < Tiles gets the totals of column tile n, laid out as in RowDots, and returns true.
+template <i32 Tiles>
+DEVICE bool take_sums(f32 (&total)[4], const WarpSums<Tiles>& shared) {
+    static_assert(Tiles <= DOT_WARPS);
     if (warp_id() >= Tiles) return false;
+    // Zero in front changes no sum but that of nothing but minus zeros. Four at a time: registers are full of weights.
     UNROLL
-    for (i32 w = 0; w < DOT_WARPS; w++) {
-        const Vec16 part = load16(&shared.part[w][warp_id()][lane_id()]);
+    for (i32 i = 0; i < 4; i++) total[i] = 0;
+    ROLLED
+    for (i32 from = 0; from < DOT_WARPS; from += 4) {
         UNROLL
-        for (i32 i = 0; i < 4; i++) total[i] = w == 0 ? bits_float(part.word[i]) : total[i] + bits_float(part.word[i]);
+        for (i32 w = from; w < from + 4; w++) {
+            const Vec16 part = load16(&shared.part[w][warp_id()][lane_id()]);
+            UNROLL
+            for (i32 i = 0; i < 4; i++) total[i] += bits_float(part.word[i]);
+        }
     }
     return true;
+}
+
+/// Adds the sums of the block's eight warps, in the order of the warps. All warps take part; the shared memory may be used again
+/// after another block_sync.
+template <i32 Tiles>
+DEVICE bool add_warps(f32 (&total)[4], const f32 (&sum)[Tiles][4], WarpSums<Tiles>& shared) {
+    leave_sums(shared, sum);
+    block_sync();
+    return take_sums(total, shared);
 }
