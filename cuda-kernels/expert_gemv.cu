@@ -115,12 +115,13 @@ struct ExpertSequence {
     const ExpertDownShared& shared;
     const bf16* inner;  // of slot 0
     i32 inner_stride;
-    i32 row[2];         // weight rows of this lane
+    i32 low, high;      // weight rows of this lane
     i32 slots;
-    i32 depth[2];       // of a routed expert and of the shared one
+    i32 depth;          // of a routed expert
+    i32 shared_depth;
 
     DEVICE i32 depth_of(const ExpertStep& at) const {
-        return depth[at.slot == slots ? 1 : 0];
+        return at.slot == slots ? shared_depth : depth;
     }
     DEVICE bool ends_slot(const ExpertStep& at) const {
         return at.step + 1 == dot_steps(depth_of(at));
@@ -135,7 +136,7 @@ struct ExpertWeights {
     DEVICE WeightPlace operator()(i32 /*step*/) const {
         const i32 depth = sequence.depth_of(next);
         const bf16* from = reinterpret_cast<const bf16*>(sequence.shared.weight[next.slot]);
-        const WeightPlace place = {{from + static_cast<i64>(sequence.row[0]) * depth, from + static_cast<i64>(sequence.row[1]) * depth},
+        const WeightPlace place = {{from + static_cast<i64>(sequence.low) * depth, from + static_cast<i64>(sequence.high) * depth},
                                    next.step, depth};
         next.advance(sequence.ends_slot(next));
         return place;
@@ -163,8 +164,8 @@ KERNEL_OCCUPANCY(expert_gemv_down, ExpertGemvDownArgs, DOT_THREADS, 2) {
     const i32 first = static_cast<i32>(blockIdx.x) * DOT_ROWS, last = args.hidden - 1;
     const i32 low = first + lane_id() / 4, high = low + 8;
     const bf16* inner = reinterpret_cast<const bf16*>(args.inner) + static_cast<i64>(row) * (args.slots + 1) * args.inner_stride;
-    const ExpertSequence sequence = {shared, inner, args.inner_stride, {low < last ? low : last, high < last ? high : last},
-                                     args.slots, {args.weight_stride, args.shared_stride}};
+    const ExpertSequence sequence = {shared, inner, args.inner_stride, low < last ? low : last, high < last ? high : last,
+                                     args.slots, args.weight_stride, args.shared_stride};
     const i32 routed_steps = dot_steps(args.weight_stride);
     const StepRange steps = warp_steps(args.slots * routed_steps + dot_steps(args.shared_stride));
     ExpertStep now(steps.from, args.slots, routed_steps);
