@@ -92,3 +92,11 @@ struct Unrounded {
         }
     }
 };
+
+/// dst = bf16(SiLU(gate) · up) of four neighbouring columns at an 8-byte boundary; of each two, gates come before up values, as
+/// GatedColumns deals them.
+DEVICE void put_swiglu(bf16* dst, const f32 (&sums)[8]) {
+    const u32 low = pack_bf16(silu(sums[0]) * sums[2], silu(sums[1]) * sums[3]);
+    const u32 high = pack_bf16(silu(sums[4]) * sums[6], silu(sums[5]) * sums[7]);
+    *reinterpret_cast<u64*>(dst) = static_cast<u64>(high) << 32 | low;
+}
