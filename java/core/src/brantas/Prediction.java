@@ -148,8 +148,7 @@ public record Prediction(
     }
 
     private static Prediction of(String name, ModelConfig config, String gpu, Lengths l) {
-        Plan p =
-                Plan.of(config, gpu, new Request(name, l.context, l.batch, l.prompt, l.chunk));
+        Plan p = Plan.of(config, gpu, new Request(name, l.context, l.batch, l.prompt, l.chunk));
         List<Kernel> kernels = new ArrayList<>();
         Stream<Kernel> decode = p.decode().stream().map(k -> Kernel.of("decode", k));
         Stream<Kernel> prefill = p.prefill().stream().map(k -> Kernel.of("prefill", k));

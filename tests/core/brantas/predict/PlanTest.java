@@ -102,7 +102,9 @@ class PlanTest {
                         .isLessThan(plan.prefillFloorTokensPerSecond());
                 Stream.concat(plan.decode().stream(), plan.prefill().stream())
                         .forEach(kernel -> {
-                            assertThat(kernel.floorFraction()).as(kernel.name()).isBetween(0.0, 1.0);
+                            assertThat(kernel.floorFraction())
+                                    .as(kernel.name())
+                                    .isBetween(0.0, 1.0);
                             assertThat(kernel.reason().isEmpty())
                                     .as(kernel.toString())
                                     .isNotEqualTo(kernel.belowTarget());
@@ -176,7 +178,8 @@ class PlanTest {
     void aGpuIsFoundByItsNameAndItsRatesAgree(String name) {
         Gpu gpu = Figures.load().gpu(name);
         assertThat(gpu.name()).isEqualTo(name);
-        assertThat(gpu.title().toLowerCase(java.util.Locale.ROOT).replace(" ", "")).contains(name.replace("pro6000", "pro"));
+        assertThat(gpu.title().toLowerCase(java.util.Locale.ROOT).replace(" ", ""))
+                .contains(name.replace("pro6000", "pro"));
         double rate = gpu.multiprocessors() * 4 * 4096 / gpu.mmaCycles() * gpu.clock();
         assertThat(rate / gpu.tensorFlops()).isBetween(0.98, 1.02);
     }
@@ -228,7 +231,9 @@ class PlanTest {
 
     @Test
     void wrongNumbersAreRefused() {
-        assertThatThrownBy(() -> new Request("x", 0, 1, 1, 1)).hasMessageContaining("--context is 0");
-        assertThatThrownBy(() -> new Request("x", 1, -1, 1, 1)).hasMessageContaining("--batch is -1");
+        assertThatThrownBy(() -> new Request("x", 0, 1, 1, 1))
+                .hasMessageContaining("--context is 0");
+        assertThatThrownBy(() -> new Request("x", 1, -1, 1, 1))
+                .hasMessageContaining("--batch is -1");
     }
 }

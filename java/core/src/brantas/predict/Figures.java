@@ -44,9 +44,7 @@ final class Figures {
         }
 
         private static String plain(double value) {
-            return value == Math.rint(value)
-                    ? Long.toString((long) value)
-                    : Double.toString(value);
+            return value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value);
         }
     }
 

@@ -32,11 +32,19 @@ public record Goal(
             }
             boolean prefill = prefill(w.get(3));
             int length = prefill ? plan.request().prompt() : plan.request().context();
-            boolean whole = prefill ? plan.request().chunk() >= length : plan.request().batch() == 1;
+            boolean whole =
+                    prefill ? plan.request().chunk() >= length : plan.request().batch() == 1;
             if (fits(w.get(2), Integer.toString(length)) && whole) {
                 double predicted = measured(plan, w.get(3), prefill);
                 double value = Double.parseDouble(w.get(4).substring(2));
-                all.add(new Goal(w.get(3), w.get(4).startsWith(">="), value, w.get(5), predicted, w.get(6)));
+                all.add(
+                        new Goal(
+                                w.get(3),
+                                w.get(4).startsWith(">="),
+                                value,
+                                w.get(5),
+                                predicted,
+                                w.get(6)));
             }
         }
         return all;

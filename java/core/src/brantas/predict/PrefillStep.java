@@ -164,7 +164,7 @@ final class PrefillStep {
         double tiles = Math.ceilDiv(rows, PACKED / s.group());
         double seen = past + (rows + 1) / 2.0;
         double read = s.kvBytes() * (past + (double) rows) + 2.0 * 3 * rows * s.attentionOut();
-        double steps = (past + rows / 2.0 + PACKED / s.group() / 2.0) / KEYS + 0.5;
+        double steps = (past + (rows + PACKED / (double) s.group()) / 2) / KEYS + 0.5;
         Cost attend =
                 Cost.of(read, tiles * s.kvHeads())
                         .caching(tiles * seen * s.kvBytes())

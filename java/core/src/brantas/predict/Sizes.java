@@ -138,9 +138,7 @@ record Sizes(ModelConfig config) {
     /// cache.
     double memoryBytes(WeightForm form, int batch, int context) {
         double weights =
-                WeightNames.text(config).stream()
-                        .mapToDouble(WeightNames.Expected::elements)
-                        .sum();
+                WeightNames.text(config).stream().mapToDouble(WeightNames.Expected::elements).sum();
         double sequence =
                 attentionLayers() * kvBytes() * context
                         + deltaLayers() * (stateBytes() + windowBytes());
