@@ -108,31 +108,51 @@ final class PredictCommand implements Callable<Integer> {
     }
 
     private void summary(Prediction p) {
-        line("%s in %s on %s, predicted", p.model(), p.weights(), p.gpuTitle());
+        io.line(
+                String.format(
+                        Locale.ROOT,
+                        "%s in %s on %s, predicted",
+                        p.model(),
+                        p.weights(),
+                        p.gpuTitle()));
         String sequences = batch == 1 ? "one sequence" : batch + " sequences";
         speed("decode", p.decode(), "%s at %d positions".formatted(sequences, context));
         speed("prefill", p.prefill(), "%d tokens, %d a step".formatted(prompt, chunk));
-        line("  bytes per token     %s MB", number(p.bytesPerToken() * 1e-6));
-        line("  bytes read          %s MB", number(p.bytesRead() * 1e-6));
-        line("  launches per token  %d", p.launchesPerToken());
-        line("  cycles per chunk    %s of the delta rule", number(p.serialCyclesPerChunk()));
-        line(
-                "  memory              %s GB of %s GB%s",
-                number(p.memory().needed() * 1e-9),
-                number(p.memory().available() * 1e-9),
-                p.memory().fits()
-                        ? ""
-                        : ": does not fit, so the speeds are those of its bandwidth and clock only");
+        io.line(
+                String.format(
+                        Locale.ROOT,
+                        "  bytes per token     %s MB",
+                        number(p.bytesPerToken() * 1e-6)));
+        io.line(
+                String.format(
+                        Locale.ROOT, "  bytes read          %s MB", number(p.bytesRead() * 1e-6)));
+        io.line(String.format(Locale.ROOT, "  launches per token  %d", p.launchesPerToken()));
+        io.line(
+                String.format(
+                        Locale.ROOT,
+                        "  cycles per chunk    %s of the delta rule",
+                        number(p.serialCyclesPerChunk())));
+        io.line(
+                String.format(
+                        Locale.ROOT,
+                        "  memory              %s GB of %s GB%s",
+                        number(p.memory().needed() * 1e-9),
+                        number(p.memory().available() * 1e-9),
+                        p.memory().fits()
+                                ? ""
+                                : ": does not fit, so the speeds are those of its bandwidth and clock only"));
     }
 
     private void speed(String name, Speed speed, String what) {
-        line(
-                "  %-19s %s tok/s, %.0f %% of the floor of %s (%s)",
-                name,
-                number(speed.tokensPerSecond()),
-                100 * speed.fraction(),
-                number(speed.floor()),
-                what);
+        io.line(
+                String.format(
+                        Locale.ROOT,
+                        "  %-19s %s tok/s, %.0f %% of the floor of %s (%s)",
+                        name,
+                        number(speed.tokensPerSecond()),
+                        100 * speed.fraction(),
+                        number(speed.floor()),
+                        what));
     }
 
     private void table(Prediction p, String phase, String what, double host) {
@@ -140,22 +160,33 @@ final class PredictCommand implements Callable<Integer> {
                 p.kernels().stream().filter(kernel -> kernel.phase().equals(phase)).toList();
         double all = host + kernels.stream().mapToDouble(Kernel::microseconds).sum();
         io.line("");
-        line("%-17s %-25s calls        µs  share  floor", phase, what);
+        io.line(
+                String.format(
+                        Locale.ROOT, "%-17s %-25s calls        µs  share  floor", phase, what));
         for (Kernel k : kernels) {
-            line(
-                    "%-17s %-25s %5d %9s  %4.1f%%   %3.0f%%%s",
-                    k.name(),
-                    k.purpose(),
-                    k.calls(),
-                    number(k.microseconds()),
-                    100 * k.microseconds() / all,
-                    100 * k.floorFraction(),
-                    k.belowTarget() ? "  " + k.reason() : "");
+            io.line(
+                    String.format(
+                            Locale.ROOT,
+                            "%-17s %-25s %5d %9s  %4.1f%%   %3.0f%%%s",
+                            k.name(),
+                            k.purpose(),
+                            k.calls(),
+                            number(k.microseconds()),
+                            100 * k.microseconds() / all,
+                            100 * k.floorFraction(),
+                            k.belowTarget() ? "  " + k.reason() : ""));
         }
         if (host > 0) {
-            line("%-43s %5d %9s  %4.1f%%", "(host)", 1, number(host), 100 * host / all);
+            io.line(
+                    String.format(
+                            Locale.ROOT,
+                            "%-43s %5d %9s  %4.1f%%",
+                            "(host)",
+                            1,
+                            number(host),
+                            100 * host / all));
         }
-        line("%-43s %5s %9s", "sum", "", number(all));
+        io.line(String.format(Locale.ROOT, "%-43s %5s %9s", "sum", "", number(all)));
     }
 
     private void goals(List<Target> goals) {
@@ -165,18 +196,16 @@ final class PredictCommand implements Callable<Integer> {
         io.line("");
         io.line("goals");
         for (Target t : goals) {
-            line(
-                    "  %-6s %-38s %-15s predicted %s (%s)",
-                    t.reached() ? "good" : "missed",
-                    t.measure(),
-                    t.wanted(),
-                    number(t.predicted()),
-                    t.what());
+            io.line(
+                    String.format(
+                            Locale.ROOT,
+                            "  %-6s %-38s %-15s predicted %s (%s)",
+                            t.reached() ? "good" : "missed",
+                            t.measure(),
+                            t.wanted(),
+                            number(t.predicted()),
+                            t.what()));
         }
-    }
-
-    private void line(String format, Object... values) {
-        io.line(String.format(Locale.ROOT, format, values));
     }
 
     private static String number(double value) {
