@@ -172,6 +172,7 @@ public final class Main {
         all.put("render", RenderCommand::new);
         all.put("logits", LogitsCommand::new);
         all.put("bench", BenchCommand::new);
+        all.put("predict", PredictCommand::new);
         all.put("doctor", DoctorCommand::new);
         return all;
     }
