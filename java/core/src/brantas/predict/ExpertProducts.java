@@ -45,8 +45,8 @@ record ExpertProducts(Sizes s, WeightForm form, Experts e, int rows) {
                         .stepping(Math.ceil(depth / DEPTH));
         String variant = "expert_gemm_" + height;
         return List.of(
-                new Launch("expert_gemm_up", variant, "gate, up", layers, up),
-                new Launch("expert_gemm_down", variant, "down", layers, down));
+                new Launch("expert_gemm_up_" + height, variant, "gate, up", layers, up),
+                new Launch("expert_gemm_down_" + height, variant, "down", layers, down));
     }
 
     private double mean() {

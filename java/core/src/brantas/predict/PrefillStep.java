@@ -21,7 +21,14 @@ final class PrefillStep {
     /// A choice of warps must fill this much of a device.
     private static final double FULL = 0.7;
 
-    private static final int ROUTED_ALONE = 256;
+    /// Rows that share the router's weights, and router rows of a block.
+    private static final int ROUTED_TOGETHER = 32;
+
+    private static final int ROUTER_ROWS = 16;
+
+    /// Depth of a step of the router's eight warps.
+    private static final int ROUTER_STEP = 512;
+
     private static final int PACKED = 64;
     private static final int KEYS = 32;
 
@@ -47,6 +54,19 @@ final class PrefillStep {
         step.delta(sizes.deltaLayers());
         step.attention(sizes.attentionLayers());
         step.feedForward(sizes.config().layers());
+        return List.copyOf(step.all);
+    }
+
+    /// What follows for the last row of a prompt.
+    static List<Launch> head(Sizes sizes, WeightForm form, Gpu gpu) {
+        PrefillStep step = new PrefillStep(sizes, form, gpu, 1, 0);
+        double hidden = sizes.hidden();
+        int outputs = (int) sizes.vocabulary();
+        double weights = form.head(sizes.vocabulary() * hidden);
+        step.add("gather_rows", "head", 1, Cost.of(4 * hidden, 1));
+        step.norm("head", 1);
+        step.gemm("f32", "head", 1, new Product(weights, outputs, sizes.hidden(), 2 * outputs));
+        step.add("sample", "draw", 1, Cost.of(4.0 * outputs, 1).moving(8.0 * outputs));
         return List.copyOf(step.all);
     }
 
@@ -86,7 +106,8 @@ final class PrefillStep {
     }
 
     private void norm(String purpose, int layers) {
-        add("rms_norm", purpose, layers, Cost.of(4.0 * rows * s.hidden(), rows));
+        int hidden = s.hidden();
+        add("rms_norm", purpose, layers, Cost.of(4.0 * rows * hidden + 4.0 * hidden, rows));
     }
 
     private void delta(int layers) {
@@ -95,21 +116,21 @@ final class PrefillStep {
                 form.body((double) s.hidden() * s.deltaWide())
                         + form.small((double) s.hidden() * s.deltaNarrow());
         int in = s.deltaWide() + s.deltaNarrow();
-        gemm("gemm_bf16", "delta in", layers, new Product(weights, in, s.hidden(), in));
+        gemm("bf16", "delta in", layers, new Product(weights, in, s.hidden(), in));
         double tiles = Math.ceilDiv(rows, KEYS) * Math.ceil(s.channels() / 256.0);
         double convolved = 4.0 * rows * s.channels() + 2 * s.windowBytes();
         add("convolve_chunk", "convolution", layers, Cost.of(convolved, tiles));
         prepare(layers);
         scan(layers);
         double gated = 6.0 * rows * s.valueWidth();
-        add("gated_norm", "delta out", layers, Cost.of(gated, rows * s.valueHeads() / 16.0));
+        add("gated_norm", "delta out", layers, Cost.of(gated, rows * Math.ceil(s.valueHeads() / 16.0)));
         Product out =
                 new Product(
                         form.body((double) s.hidden() * s.valueWidth()),
                         s.hidden(),
                         s.valueWidth(),
                         2 * s.hidden());
-        gemm("gemm_add", "delta out", layers, out);
+        gemm("add", "delta out", layers, out);
     }
 
     /// Bytes that the first half leaves of a chunk and value head.
@@ -132,8 +153,7 @@ final class PrefillStep {
                 Cost.of(bytes + chunks * s.valueHeads() * record(), chunks * s.keyHeads())
                         .computing(4.0 * chunks * s.keyHeads() * chunk * chunk * 128)
                         .stepping(steps);
-        String name = "delta_prepare";
-        add(new Launch(name, name + "_c" + chunk, "delta rule, chunks", layers, cost));
+        add("delta_prepare_c" + chunk, "delta rule, chunks", layers, cost);
     }
 
     private void scan(int layers) {
@@ -150,14 +170,14 @@ final class PrefillStep {
                         .caching(again)
                         .computing(rows * heads * (6.0 * 128 * 128 + 8.0 * chunk * 128))
                         .stepping(chunks);
-        add(new Launch("delta_scan", scanVariant(s, gpu), "delta rule, sequence", layers, cost));
+        add(scanVariant(s, gpu), "delta rule, sequence", layers, cost);
     }
 
     private void attention(int layers) {
         norm("before the mixer", layers);
         int in = s.attentionIn();
         double weights = form.body((double) s.hidden() * in);
-        gemm("gemm_bf16", "attention in", layers, new Product(weights, in, s.hidden(), in));
+        gemm("bf16", "attention in", layers, new Product(weights, in, s.hidden(), in));
         double vectors = s.heads() + 2.0 * s.kvHeads();
         Cost store = Cost.of(4.0 * rows * vectors * s.headDim(), rows * Math.ceil(vectors / 8));
         add("store_kv", "norms, rotation, cache", layers, store);
@@ -174,7 +194,7 @@ final class PrefillStep {
         int width = s.attentionOut();
         double outWeights = form.body((double) s.hidden() * width);
         Product out = new Product(outWeights, s.hidden(), width, 2 * s.hidden());
-        gemm("gemm_add", "attention out", layers, out);
+        gemm("add", "attention out", layers, out);
     }
 
     private void feedForward(int layers) {
@@ -186,28 +206,27 @@ final class PrefillStep {
         }
         int inner = s.inner();
         Product up = new Product(form.body(2.0 * s.hidden() * inner), 2 * inner, s.hidden(), inner);
-        gemm("gemm_swiglu", "gate, up", layers, up);
+        gemm("swiglu", "gate, up", layers, up);
         double weights = form.body((double) s.hidden() * inner);
-        gemm("gemm_add", "down", layers, new Product(weights, s.hidden(), inner, 2 * s.hidden()));
+        gemm("add", "down", layers, new Product(weights, s.hidden(), inner, 2 * s.hidden()));
     }
 
     private void experts(Experts e, int layers) {
-        boolean alone = rows <= ROUTED_ALONE;
-        double blocks = alone ? rows : Math.ceilDiv(rows, 8);
+        double groups = Math.ceilDiv(rows, ROUTED_TOGETHER);
+        double tiles = Math.ceilDiv(e.experts() + 1, ROUTER_ROWS);
         double router = form.small((double) s.hidden() * (e.experts() + 1));
-        double products = (double) rows * s.hidden() * (e.experts() + 1);
+        double logits = 2.0 * 4 * rows * (e.experts() + 1);
         Cost route =
-                Cost.of(router + 2.0 * rows * s.hidden(), blocks)
-                        .caching(blocks * router)
-                        .computing(2 * products)
-                        .issuing(products * (alone ? 3 : 1.5));
-        String name = alone ? "route" : "route_eight";
-        add(new Launch("route", name, "router, choice", layers, route));
+                Cost.of(router + 2.0 * rows * s.hidden(), tiles * groups)
+                        .caching(logits + groups * router + tiles * 2 * rows * s.hidden())
+                        .computing(2.0 * rows * s.hidden() * (e.experts() + 1))
+                        .stepping(Math.ceil(s.hidden() / (double) ROUTER_STEP));
+        add("route_normed", "router, choice", layers, route);
         double slots = e.perToken();
         add("expert_order", "order by expert", layers, Cost.of(12.0 * rows * (slots + 1), 1));
         new ExpertProducts(s, form, e, rows).launches(layers).forEach(this::add);
         double out = 4.0 * rows * (slots + 1) * s.hidden();
-        Cost combine = Cost.of(out + 4.0 * rows * s.hidden(), rows * Math.ceil(s.hidden() / 1e3));
+        Cost combine = Cost.of(out + 4.0 * rows * s.hidden(), rows * Math.ceil(s.hidden() / 1024.0));
         add("expert_combine", "weighted sum", layers, combine);
     }
 
@@ -217,7 +236,7 @@ final class PrefillStep {
     /// @param written columns that are written, or read and written, at the end
     private record Product(double weights, int outputs, int depth, int written) {}
 
-    private void gemm(String name, String purpose, int layers, Product p) {
+    private void gemm(String result, String purpose, int layers, Product p) {
         int outputs = p.outputs();
         double large = (double) Math.ceilDiv(rows, LARGE) * Math.ceilDiv(outputs, LARGE);
         int size = rows > SMALL && large >= gpu.multiprocessors() ? LARGE : SMALL;
@@ -228,6 +247,7 @@ final class PrefillStep {
                         .caching(2.0 * p.depth() * (rows * columns + tiles * size))
                         .computing(2.0 * rows * outputs * p.depth())
                         .stepping(Math.ceilDiv(p.depth(), DEPTH));
+        String name = "gemm_" + result + "_" + size;
         add(new Launch(name, "gemm_" + size, purpose, layers, cost));
     }
 }
