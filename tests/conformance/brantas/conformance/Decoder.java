@@ -2,11 +2,11 @@ package brantas.conformance;
 
 import brantas.model.ModelState;
 import brantas.model.Qwen35;
-import brantas.model.Tap;
 import brantas.model.Workspace;
 import brantas.op.Backend;
 import brantas.op.StepBatch;
 import brantas.op.TokenSampler;
+import brantas.spi.Tap;
 import java.util.BitSet;
 
 /// Decode steps of a number of sequences that never change, drawn on the device, as the engine
