@@ -1,26 +1,31 @@
 // The experts' matrix products for many rows (spec 5.2), grouped: every block takes one tile of expert order (rows that chose
-// the same expert, the shared expert being number `experts`) and 128 weight rows of that expert. `up` gathers rows of x by
+// the same expert, the shared expert being number `experts`) and 128 or 256 weight rows of that expert. `up` gathers rows of x by
 // index while copying them, and leaves bf16 inner = silu(gate) · up, in fp32 until then: weights lie in groups of 8 gate rows
 // and 8 up rows, so that both values of a column meet in one lane. `down` takes the rows of inner as they lie and leaves fp32
-// rows in the order of the assignments, for the weighted sum that follows. Variants for tiles of 16, 32, 64 and 128 rows; a
+// rows in the order of the assignments, for the weighted sum that follows. Variants for tiles of 16, 32, 64 and 128 rows, and
+// for those of 128 a wide one, `256`, that takes so many weight rows and reads a quarter less from the second-level cache. A
 // row's bits depend neither on the other rows nor on the tile (common/tile_product.cuh).
 #include "common/outputs.cuh"
 #include "common/tile_product.cuh"
 
 constexpr i32 EXPERT_THREADS = 128;
+constexpr i32 EXPERT_WIDE_THREADS = 256;
 constexpr i32 EXPERT_COLS = 128;
+constexpr i32 EXPERT_WIDE_COLS = 256;
 
-/// The four warps lie side by side for few rows, two by two for many.
+/// The four warps lie side by side for few rows, two by two for many; the eight of the wide form two by four.
 template <class Columns>
 struct ExpertProducts {
     using Rows16 = TileProduct<16, EXPERT_COLS, 16, 32, 4, Columns>;
     using Rows32 = TileProduct<32, EXPERT_COLS, 32, 32, 4, Columns>;
     using Rows64 = TileProduct<64, EXPERT_COLS, 32, 64, 4, Columns>;
     using Rows128 = TileProduct<128, EXPERT_COLS, 64, 64, 3, Columns>;
+    using Wide = TileProduct<128, EXPERT_WIDE_COLS, 64, 64, 3, Columns>;
     static_assert(Rows16::THREADS == EXPERT_THREADS && sizeof(typename Rows16::Shared) == 36864);
     static_assert(Rows32::THREADS == EXPERT_THREADS && sizeof(typename Rows32::Shared) == 40960);
     static_assert(Rows64::THREADS == EXPERT_THREADS && sizeof(typename Rows64::Shared) == 49152);
     static_assert(Rows128::THREADS == EXPERT_THREADS && sizeof(typename Rows128::Shared) == 49152);
+    static_assert(Wide::THREADS == EXPERT_WIDE_THREADS && sizeof(typename Wide::Shared) == 73728);
 };
 using UpProducts = ExpertProducts<GatedColumns>;
 using DownProducts = ExpertProducts<NeighbourColumns>;
@@ -152,6 +157,11 @@ KERNEL(expert_gemm_up_128, ExpertUpArgs, EXPERT_THREADS) {
     expert_up<UpProducts::Rows128>(args);
 }
 
+//! kernel expert_gemm_up_256(ExpertUpArgs) block 256 shared 73728 grid [tiles * ceil(inner_rows/256)] dtypes bf16 archs all
+KERNEL(expert_gemm_up_256, ExpertUpArgs, EXPERT_WIDE_THREADS) {
+    expert_up<UpProducts::Wide>(args);
+}
+
 //! kernel expert_gemm_down_16(ExpertDownArgs) block 128 shared 36864 grid [tiles * ceil(hidden/128)] dtypes bf16 archs all
 KERNEL(expert_gemm_down_16, ExpertDownArgs, EXPERT_THREADS) {
     expert_down<DownProducts::Rows16>(args);
@@ -170,4 +180,9 @@ KERNEL(expert_gemm_down_64, ExpertDownArgs, EXPERT_THREADS) {
 //! kernel expert_gemm_down_128(ExpertDownArgs) block 128 shared 49152 grid [tiles * ceil(hidden/128)] dtypes bf16 archs all
 KERNEL(expert_gemm_down_128, ExpertDownArgs, EXPERT_THREADS) {
     expert_down<DownProducts::Rows128>(args);
+}
+
+//! kernel expert_gemm_down_256(ExpertDownArgs) block 256 shared 73728 grid [tiles * ceil(hidden/256)] dtypes bf16 archs all
+KERNEL(expert_gemm_down_256, ExpertDownArgs, EXPERT_WIDE_THREADS) {
+    expert_down<DownProducts::Wide>(args);
 }

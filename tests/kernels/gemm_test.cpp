@@ -1,15 +1,30 @@
-// gemm: both tile shapes and all results against fp64, sizes around the tile edges, live rows fewer than the launch has room
+// gemm: the three tile shapes and all results against fp64, sizes around the tile edges, live rows fewer than the launch has room
 // for, and the promise that a row's bits depend neither on the other rows nor on the tile shape. Also the orders of columns
 // that the main loop is built on: complete, and free of bank conflicts.
 #include "products.hpp"
 
 #include "../../cuda-kernels/gemm.cu"
 
+#include <array>
 #include <set>
 
 namespace {
 
-using Entry = brantas::emulator::Entry;
+struct Form {
+    i32 rows, cols;  // of a tile
+    i32 threads;
+    size_t shared;
+    const brantas::emulator::Entry* entry;
+};
+
+/// The kernels that leave sums in the same way, by tile.
+#define FORMS_OF(result)                                                                                           \
+    {{                                                                                                             \
+        {64, 64, GEMM_THREADS, sizeof(GemmSmall<NeighbourColumns>::Shared), &KERNEL_OF(gemm_##result##_64)},       \
+        {128, 128, GEMM_THREADS, sizeof(GemmLarge<NeighbourColumns>::Shared), &KERNEL_OF(gemm_##result##_128)},    \
+        {128, 256, GEMM_WIDE_THREADS, sizeof(GemmWide<NeighbourColumns>::Shared), &KERNEL_OF(gemm_##result##_256)} \
+    }}
+using Forms = std::array<Form, 3>;
 
 struct Shape {
     i32 from, to, live;  // live −1: no live count
@@ -40,26 +55,27 @@ struct Problem {
 
     /// Launches on rows [from, to).
     template <class T>
-    void run(const Entry& entry, i32 tile, DeviceArray<T>& dst, i32 dst_stride, i32 from, i32 to) const {
+    void run(const Form& form, DeviceArray<T>& dst, i32 dst_stride, i32 from, i32 to) const {
         DeviceArray<bf16> device_x(x.values, "x"), device_weight(weight.values, "weight");
         DeviceArray<i32> live(1, "live");
         live[0] = shape.live;
         const GemmArgs args = {dst.address(), device_x.address(), device_weight.address(),
                                {shape.live < 0 ? 0 : live.address(), from, to},
                                dst_stride, x.stride, weight.stride, rounded_up(shape.cols, 8), shape.outputs, 0};
-        const i32 blocks = (to - from + tile - 1) / tile * ((shape.outputs + tile - 1) / tile);
-        launch(entry, {blocks}, GEMM_THREADS,
-               tile == 128 ? 49152 : 32768, args);
+        const i32 blocks = (to - from + form.rows - 1) / form.rows * ((shape.outputs + form.cols - 1) / form.cols);
+        launch(*form.entry, {blocks}, form.threads, static_cast<i64>(form.shared), args);
     }
 
-    /// Both tile shapes on copies of `start`; the bits are equal, nothing is written but `cols` columns of the live rows, and
-    /// expected(row, col) is met.
+    /// Two of the tile shapes on copies of `start`, and the third on the last row alone; the bits are equal, nothing is
+    /// written but `cols` columns of the live rows, and expected(row, col) is met. Which they are changes from call to call:
+    /// under a schedule every pair has its turn.
     template <class T>
-    void check(const Entry& large, const Entry& small, const std::vector<T>& start, i32 stride, Errors& errors,
-               auto expected, i32 cols) const {
+    void check(const Forms& forms, i32 call, const std::vector<T>& start, i32 stride, Errors& errors, auto expected,
+               i32 cols) const {
+        const auto form = [&](i32 at) { return forms[static_cast<size_t>((call + at) % 3)]; };
         DeviceArray<T> dst(start, "dst"), other(start, "dst");
-        run(large, 128, dst, stride, shape.from, shape.to);
-        run(small, 64, other, stride, shape.from, shape.to);
+        run(form(0), dst, stride, shape.from, shape.to);
+        run(form(1), other, stride, shape.from, shape.to);
         for (i32 r = 0; r < x.rows; r++) {
             for (i32 c = 0; c < stride; c++) {
                 const auto at = static_cast<size_t>(r * stride + c);
@@ -68,10 +84,9 @@ struct Problem {
                 else CHECK(same_bits(dst[at], start[at]));
             }
         }
-        // The last row alone.
         if (end() <= shape.from) return;
         DeviceArray<T> alone(start, "dst");
-        run(small, 64, alone, stride, end() - 1, end());
+        run(form(2), alone, stride, end() - 1, end());
         for (i32 c = 0; c < cols; c++) {
             const auto at = static_cast<size_t>((end() - 1) * stride + c);
             CHECK(same_bits(alone[at], dst[at]));
@@ -81,8 +96,8 @@ struct Problem {
 
 const Shape SHAPES[] = {
     {0, 1, -1, 1, 5},      {0, 15, -1, 7, 16},    {1, 17, -1, 8, 31},     {0, 17, -1, 9, 32},     {0, 63, -1, 33, 33},
-    {0, 64, -1, 64, 64},   {0, 65, -1, 65, 96},   {2, 130, 128, 127, 97}, {0, 128, -1, 128, 129}, {0, 129, 70, 129, 128},
-    {0, 40, 0, 20, 24},    {0, 66, 3, 130, 260},
+    {0, 64, -1, 64, 64},   {0, 65, -1, 65, 96},   {2, 130, 128, 127, 97}, {0, 128, -1, 128, 129}, {0, 129, 70, 257, 128},
+    {0, 40, 0, 20, 24},    {0, 66, 3, 290, 260},
 };
 
 template <class T>
@@ -131,11 +146,12 @@ TEST(columns_are_complete_and_free_of_bank_conflicts) {
 TEST(gemm_bf16_rounds_once) {
     Errors errors("gemm_bf16");
     Random random(1);
+    i32 call = 0;
     for (const Shape& shape : SHAPES) {
         const Problem p(shape, random);
         const i32 stride = rounded_up(shape.outputs, 8);
         for_all_schedules([&](const Schedule&) {
-            p.check(KERNEL_OF(gemm_bf16_128), KERNEL_OF(gemm_bf16_64), poisoned<bf16>(p, stride), stride, errors,
+            p.check(FORMS_OF(bf16), call++, poisoned<bf16>(p, stride), stride, errors,
                     [&](i32 r, i32 c) { return p.sum(r, c); }, p.shape.outputs);
         });
     }
@@ -144,10 +160,11 @@ TEST(gemm_bf16_rounds_once) {
 TEST(gemm_add_rounds_the_sum_with_the_residual) {
     Errors errors("gemm_add");
     Random random(2);
+    i32 call = 0;
     for (const Shape& shape : SHAPES) {
         const Problem p(shape, random);
         for_all_schedules([&](const Schedule&) {
-            p.check(KERNEL_OF(gemm_add_128), KERNEL_OF(gemm_add_64), p.residual.values, p.residual.stride, errors,
+            p.check(FORMS_OF(add), call++, p.residual.values, p.residual.stride, errors,
                     [&](i32 r, i32 c) {
                         const Sum s = p.sum(r, c);
                         const double y = as_double(p.residual.at(r, c)) + s.value;
@@ -160,11 +177,12 @@ TEST(gemm_add_rounds_the_sum_with_the_residual) {
 TEST(gemm_f32_does_not_round) {
     Errors errors("gemm_f32");
     Random random(3);
+    i32 call = 0;
     for (const Shape& shape : SHAPES) {
         const Problem p(shape, random);
         const i32 stride = rounded_up(shape.outputs, 4);
         for_all_schedules([&](const Schedule&) {
-            p.check(KERNEL_OF(gemm_f32_128), KERNEL_OF(gemm_f32_64), poisoned<f32>(p, stride), stride, errors,
+            p.check(FORMS_OF(f32), call++, poisoned<f32>(p, stride), stride, errors,
                     [&](i32 r, i32 c) { return p.sum(r, c); }, p.shape.outputs);
         });
     }
@@ -173,6 +191,7 @@ TEST(gemm_f32_does_not_round) {
 TEST(gemm_swiglu_takes_groups_of_gate_and_up) {
     Errors errors("gemm_swiglu");
     Random random(5);
+    i32 call = 0;
     for (Shape shape : SHAPES) {
         shape.outputs = rounded_up(shape.outputs, 16);
         const Problem p(shape, random);
@@ -182,7 +201,7 @@ TEST(gemm_swiglu_takes_groups_of_gate_and_up) {
                 const i32 gate = c / 8 * 16 + c % 8;
                 return swiglu(p.sum(r, gate), p.sum(r, gate + 8));
             };
-            p.check(KERNEL_OF(gemm_swiglu_128), KERNEL_OF(gemm_swiglu_64), poisoned<bf16>(p, stride), stride, errors, expected, cols);
+            p.check(FORMS_OF(swiglu), call++, poisoned<bf16>(p, stride), stride, errors, expected, cols);
         });
     }
 }
@@ -191,8 +210,10 @@ TEST(gemm_swiglu_takes_groups_of_gate_and_up) {
 TEST(bands_cover_everything) {
     Errors errors("gemm_bf16 in bands");
     Random random(4);
-    const Problem p({0, 64 * GEMM_BAND * 2 + 65, -1, 130, 8}, random);
-    const i32 stride = rounded_up(130, 8);
-    p.check(KERNEL_OF(gemm_bf16_128), KERNEL_OF(gemm_bf16_64), poisoned<bf16>(p, stride), stride, errors,
-            [&](i32 r, i32 c) { return p.sum(r, c); }, p.shape.outputs);
+    const Problem p({0, 64 * GEMM_BAND * 2 + 65, -1, 258, 8}, random);
+    const i32 stride = rounded_up(258, 8);
+    for (i32 call = 0; call < 3; call += 2) {
+        p.check(FORMS_OF(bf16), call, poisoned<bf16>(p, stride), stride, errors,
+                [&](i32 r, i32 c) { return p.sum(r, c); }, p.shape.outputs);
+    }
 }

@@ -83,7 +83,7 @@ final class CudaBackend implements Backend {
         attention = new Attention(store, step, module);
         DeltaForm fast = DeltaForm.of(device.info().sharedMemory());
         delta = new Delta(store, step, module, choice.exact() ? DeltaForm.EXACT : fast);
-        experts = new Experts(step, module);
+        experts = new Experts(step, module, device.info());
     }
 
     @Override

@@ -1,5 +1,6 @@
 package brantas.cuda;
 
+import brantas.cuda.driver.DeviceInfo;
 import brantas.cuda.driver.Module;
 import brantas.cuda.driver.Rows;
 import brantas.cuda.launch.ExpertCombine;
@@ -26,11 +27,11 @@ final class Experts {
     private final ExpertGemv gemv;
     private final ExpertCombine combine;
 
-    Experts(CurrentStep step, Module module) {
+    Experts(CurrentStep step, Module module, DeviceInfo device) {
         this.step = step;
         route = new Route(module);
         order = new ExpertOrder(module);
-        gemm = new ExpertGemm(module);
+        gemm = new ExpertGemm(module, device);
         gemv = new ExpertGemv(module);
         combine = new ExpertCombine(module);
     }

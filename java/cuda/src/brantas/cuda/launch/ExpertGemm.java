@@ -1,5 +1,6 @@
 package brantas.cuda.launch;
 
+import brantas.cuda.driver.DeviceInfo;
 import brantas.cuda.driver.Function;
 import brantas.cuda.driver.Kernel;
 import brantas.cuda.driver.Module;
@@ -9,8 +10,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// The experts' matrix products for many rows, in expert order: the kernels of `expert_gemm.cu`.
-/// Grid: as many tiles of rows as the order can have at most × blocks of 128 weight rows; blocks
-/// beyond the true number of tiles end at once.
+/// Grid: as many tiles of rows as the order can have at most × blocks of 128 weight rows, or of 256
+/// as the [LaunchTable] says; blocks beyond the true number of tiles end at once. The choice does
+/// not show in the result.
 public final class ExpertGemm {
     /// The experts of a layer; weights bf16.
     ///
@@ -49,16 +51,32 @@ public final class ExpertGemm {
 
     private static final List<Integer> TILE_ROWS = List.of(16, 32, 64, 128);
     private static final List<Integer> SHARED_BYTES = List.of(36864, 40960, 49152, 49152);
-    private static final int COLS = 128;
+
+    /// Weight rows of a block.
+    static final int COLS = 128;
+
+    /// The same of the wide form, which is for the tallest tiles.
+    static final int WIDE_COLS = 256;
+
+    static final int MOST_TILE_ROWS = 128;
+    private static final int WIDE_SHARED_BYTES = 73728;
 
     static final List<Kernel> KERNELS = kernels();
 
-    private final List<Function> functions = new ArrayList<>();
+    /// In the order of the heights, the wide form last.
+    private final List<Function> upward = new ArrayList<>();
 
-    public ExpertGemm(Module module) {
+    private final List<Function> downward = new ArrayList<>();
+    private final List<LaunchTable.Choice> choices;
+    private final int multiprocessors;
+
+    /// @param device that the module is loaded on
+    public ExpertGemm(Module module, DeviceInfo device) {
         for (Kernel kernel : KERNELS) {
-            functions.add(module.function(kernel));
+            (upward.size() <= TILE_ROWS.size() ? upward : downward).add(module.function(kernel));
         }
+        choices = LaunchTable.read().choices(LaunchTable.Family.EXPERT_GEMM, device.capability());
+        multiprocessors = device.multiprocessors();
     }
 
     /// The height of tiles that wastes little for this many rows: at an even load the last tile of
@@ -90,8 +108,8 @@ public final class ExpertGemm {
             return;
         }
         int rows = Math.max(experts.up().rows(), experts.sharedUp().rows());
-        functions
-                .get(variant(order))
+        int cols = cols(experts, order, rows);
+        upward.get(variant(order, cols))
                 .begin()
                 .address(inner.address())
                 .address(x.address())
@@ -111,7 +129,7 @@ public final class ExpertGemm {
                 .int32(order.assignments())
                 .int32(experts.up().rows())
                 .int32(experts.sharedUp().rows())
-                .launch(stream, blocks(experts, order, rows), 1, 1);
+                .launch(stream, blocks(experts, order, rows, cols), 1, 1);
     }
 
     /// `out[assignment] = down · inner[position]` with the expert and the assignment of the
@@ -124,8 +142,9 @@ public final class ExpertGemm {
         if (order.rows().count() == 0) {
             return;
         }
-        functions
-                .get(TILE_ROWS.size() + variant(order))
+        int rows = experts.down().rows();
+        int cols = cols(experts, order, rows);
+        downward.get(variant(order, cols))
                 .begin()
                 .address(out.address())
                 .address(inner.address())
@@ -140,37 +159,47 @@ public final class ExpertGemm {
                 .int32(experts.down().stride())
                 .int32(experts.sharedDown().stride())
                 .int32(experts.count())
-                .int32(experts.down().rows())
-                .launch(stream, blocks(experts, order, experts.down().rows()), 1, 1);
+                .int32(rows)
+                .launch(stream, blocks(experts, order, rows, cols), 1, 1);
     }
 
-    private static int variant(Order order) {
+    /// Weight rows of a block.
+    private int cols(Experts experts, Order order, int weightRows) {
+        LaunchTable.Choice choice = LaunchTable.pick(choices, order.tileRows());
+        long fewest = (long) choice.blocks() * multiprocessors;
+        int cols = choice.variant();
+        return blocks(experts, order, weightRows, cols) < fewest ? COLS : cols;
+    }
+
+    private static int variant(Order order, int cols) {
         int variant = TILE_ROWS.indexOf(order.tileRows());
         if (variant < 0) {
             throw new IllegalArgumentException(
                     "Tiles of " + order.tileRows() + " rows; there are those of " + TILE_ROWS);
         }
-        return variant;
+        return cols == WIDE_COLS ? TILE_ROWS.size() : variant;
     }
 
-    private static int blocks(Experts experts, Order order, int weightRows) {
+    private static int blocks(Experts experts, Order order, int weightRows, int cols) {
         int tiles = tiles(order.rows().count(), order.slots(), experts.count(), order.tileRows());
-        return Math.multiplyExact(tiles, Math.ceilDiv(weightRows, COLS));
+        return Math.multiplyExact(tiles, Math.ceilDiv(weightRows, cols));
     }
 
     private static List<Kernel> kernels() {
         List<Kernel> all = new ArrayList<>();
         for (int i = 0; i < TILE_ROWS.size(); i++) {
-            all.add(up("expert_gemm_up_" + TILE_ROWS.get(i), SHARED_BYTES.get(i)));
+            all.add(up(TILE_ROWS.get(i), COLS, SHARED_BYTES.get(i)));
         }
+        all.add(up(WIDE_COLS, WIDE_COLS, WIDE_SHARED_BYTES));
         for (int i = 0; i < TILE_ROWS.size(); i++) {
-            all.add(down("expert_gemm_down_" + TILE_ROWS.get(i), SHARED_BYTES.get(i)));
+            all.add(down(TILE_ROWS.get(i), COLS, SHARED_BYTES.get(i)));
         }
+        all.add(down(WIDE_COLS, WIDE_COLS, WIDE_SHARED_BYTES));
         return List.copyOf(all);
     }
 
-    private static Kernel up(String name, int sharedBytes) {
-        return Kernel.named(name)
+    private static Kernel up(int variant, int threads, int sharedBytes) {
+        return Kernel.named("expert_gemm_up_" + variant)
                 .address("inner")
                 .address("x")
                 .address("order")
@@ -189,13 +218,13 @@ public final class ExpertGemm {
                 .int32("assignments")
                 .int32("inner_rows")
                 .int32("shared_rows")
-                .block(128)
+                .block(threads)
                 .shared(sharedBytes)
                 .build();
     }
 
-    private static Kernel down(String name, int sharedBytes) {
-        return Kernel.named(name)
+    private static Kernel down(int variant, int threads, int sharedBytes) {
+        return Kernel.named("expert_gemm_down_" + variant)
                 .address("out")
                 .address("inner")
                 .address("order")
@@ -210,7 +239,7 @@ public final class ExpertGemm {
                 .int32("shared_stride")
                 .int32("experts")
                 .int32("hidden")
-                .block(128)
+                .block(threads)
                 .shared(sharedBytes)
                 .build();
     }

@@ -11,9 +11,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
-/// `y[row] = W · x[row]` for many rows: the kernels of `gemm.cu`. Grid: one block a tile of 128
-/// rows by 128 outputs or of 64 by 64, as the [LaunchTable] says; the choice does not show in the
-/// result.
+/// `y[row] = W · x[row]` for many rows: the kernels of `gemm.cu`. Grid: one block a tile of 64 rows
+/// by 64 outputs, of 128 by 128 or of 128 by 256, as the [LaunchTable] says; the choice does not
+/// show in the result.
 public final class Gemm {
     /// What becomes of the fp32 sums; also for [Gemv].
     public enum Result {
@@ -39,10 +39,13 @@ public final class Gemm {
         }
     }
 
+    /// By the outputs of a tile.
     private static final List<Integer> TILES = LaunchTable.Family.GEMM.variants();
 
+    private static final int MOST_TILE_ROWS = 128;
+
     /// Of a block, by tile.
-    private static final Map<Integer, Integer> SHARED = Map.of(64, 32768, 128, 49152);
+    private static final Map<Integer, Integer> SHARED = Map.of(64, 32768, 128, 49152, 256, 73728);
 
     static final List<Kernel> KERNELS = kernels();
 
@@ -82,8 +85,9 @@ public final class Gemm {
         function.launch(stream, blocks, 1, 1);
     }
 
-    private static long tiles(int size, Rows rows, Matrix weight) {
-        return (long) Math.ceilDiv(rows.count(), size) * Math.ceilDiv(weight.rows(), size);
+    private static long tiles(int tile, Rows rows, Matrix weight) {
+        long down = Math.ceilDiv(rows.count(), Math.min(tile, MOST_TILE_ROWS));
+        return down * Math.ceilDiv(weight.rows(), tile);
     }
 
     private static List<Kernel> kernels() {
@@ -91,7 +95,8 @@ public final class Gemm {
         for (Result result : Result.values()) {
             for (int tile : TILES) {
                 String name = "gemm_" + result.tag() + "_" + tile;
-                all.add(layout(name).block(128).shared(SHARED.getOrDefault(tile, 0)).build());
+                int shared = SHARED.getOrDefault(tile, 0);
+                all.add(layout(name).block(Math.max(tile, 128)).shared(shared).build());
             }
         }
         return List.copyOf(all);

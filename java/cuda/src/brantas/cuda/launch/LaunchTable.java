@@ -12,8 +12,8 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// How dense products are launched, as data: which variant of [Gemv] and [Gemm] takes how many rows
-/// on which compute capability. The file that Brantas comes with says what its columns mean.
+/// How products are launched, as data: which variant of [Gemv], [Gemm] and [ExpertGemm] takes how
+/// many rows on which compute capability. The file that Brantas comes with says what its columns mean.
 final class LaunchTable {
     private static final String RESOURCE = "dense.txt";
     private static final String ANY = "any";
@@ -27,14 +27,22 @@ final class LaunchTable {
     /// Kernels that differ in their variant alone.
     enum Family {
         GEMV,
-        GEMM;
+        GEMM,
+        EXPERT_GEMM;
 
         /// The variants that there are, ascending.
         List<Integer> variants() {
             return switch (this) {
                 case GEMV -> List.of(8, 16, 32);
-                case GEMM -> List.of(64, 128);
+                case GEMM -> List.of(64, 128, 256);
+                case EXPERT_GEMM -> List.of(ExpertGemm.COLS, ExpertGemm.WIDE_COLS);
             };
+        }
+
+        /// The fewest rows that a variant is there for.
+        int fewestRows(int variant) {
+            boolean wide = this == EXPERT_GEMM && variant == ExpertGemm.WIDE_COLS;
+            return wide ? ExpertGemm.MOST_TILE_ROWS : 1;
         }
 
         String tag() {
@@ -114,6 +122,16 @@ final class LaunchTable {
                             + ", only "
                             + family.variants());
         }
+        if (choice.from() < family.fewestRows(choice.variant())) {
+            throw bad(
+                    number,
+                    family.tag()
+                            + " has variant "
+                            + choice.variant()
+                            + " from "
+                            + family.fewestRows(choice.variant())
+                            + " rows on");
+        }
         if (choice.blocks() > MOST_BLOCKS || (family == Family.GEMV && choice.blocks() == 0)) {
             throw bad(number, choice.blocks() + " blocks per multiprocessor are not possible");
         }
@@ -141,7 +159,7 @@ final class LaunchTable {
                 return family;
             }
         }
-        throw bad(number, "there is no family " + tag + ", only gemv and gemm");
+        throw bad(number, "there is no family " + tag + ", only gemv, gemm and expert_gemm");
     }
 
     private void checkComplete(Family family) {
