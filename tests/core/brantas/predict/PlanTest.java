@@ -207,7 +207,7 @@ class PlanTest {
                         .forEach(launch -> forms.add(launch.form()));
             }
         }
-        assertThat(forms).contains("delta_scan_c64_w2", "delta_scan_c32_w2", "gemm_128");
+        assertThat(forms).contains("delta_scan_c64_w2", "delta_scan_c32_w2", "gemm_128", "gemm_256");
         for (String form : forms) {
             boolean steps = form.matches("(gemm|expert_gemm|attend_chunk|delta_[ps]|route_normed).*");
             assertThat(figures.kernel(form).mma() > 0).as(form).isEqualTo(steps);

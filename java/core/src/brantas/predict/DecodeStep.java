@@ -77,6 +77,13 @@ final class DecodeStep {
         return List.copyOf(step.all);
     }
 
+    /// What the last row of a prompt needs to be continued: it is drawn from as a single row.
+    static List<Launch> lastRow(Sizes sizes, WeightForm form, Gpu gpu) {
+        DecodeStep step = new DecodeStep(sizes, form, gpu, 1, 1);
+        step.head();
+        return List.copyOf(step.all);
+    }
+
     private void forward() {
         around();
         delta(s.deltaLayers());

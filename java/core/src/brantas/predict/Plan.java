@@ -69,7 +69,7 @@ public record Plan(
             boolean last = past + rows == request.prompt();
             if (rows > 1) {
                 all.add(PrefillStep.of(sizes, form, device, rows, past));
-                all.add(last ? PrefillStep.head(sizes, form, device) : List.of());
+                all.add(last ? DecodeStep.lastRow(sizes, form, device) : List.of());
             } else if (last) {
                 all.add(DecodeStep.of(sizes, form, device, 1, past + 1));
             } else {

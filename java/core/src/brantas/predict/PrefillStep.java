@@ -3,6 +3,7 @@ package brantas.predict;
 import brantas.format.FeedForwardConfig.Experts;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /// The launches of one step over a part of a prompt: rows of one sequence that has some positions
 /// already. Where a launcher chooses among variants, this repeats its choice for the GPU in mind.
@@ -11,6 +12,12 @@ final class PrefillStep {
     private static final int LARGE = 128;
 
     private static final int SMALL = 64;
+
+    /// Columns of the widest tile, the rows beyond which it is chosen, and where.
+    static final int WIDE = 256;
+
+    private static final int WIDE_ROWS = 256;
+    private static final Set<Double> WIDE_CAPABILITIES = Set.of(8.0, 9.0, 10.0);
 
     /// Depth of a step of a product.
     private static final int DEPTH = 32;
@@ -54,19 +61,6 @@ final class PrefillStep {
         step.delta(sizes.deltaLayers());
         step.attention(sizes.attentionLayers());
         step.feedForward(sizes.config().layers());
-        return List.copyOf(step.all);
-    }
-
-    /// What follows for the last row of a prompt.
-    static List<Launch> head(Sizes sizes, WeightForm form, Gpu gpu) {
-        PrefillStep step = new PrefillStep(sizes, form, gpu, 1, 0);
-        double hidden = sizes.hidden();
-        int outputs = (int) sizes.vocabulary();
-        double weights = form.head(sizes.vocabulary() * hidden);
-        step.add("gather_rows", "head", 1, Cost.of(4 * hidden, 1));
-        step.norm("head", 1);
-        step.gemm("f32", "head", 1, new Product(weights, outputs, sizes.hidden(), 2 * outputs));
-        step.add("sample", "draw", 1, Cost.of(4.0 * outputs, 1).moving(8.0 * outputs));
         return List.copyOf(step.all);
     }
 
@@ -224,7 +218,7 @@ final class PrefillStep {
         add("route_normed", "router, choice", layers, route);
         double slots = e.perToken();
         add("expert_order", "order by expert", layers, Cost.of(12.0 * rows * (slots + 1), 1));
-        new ExpertProducts(s, form, e, rows).launches(layers).forEach(this::add);
+        new ExpertProducts(s, form, gpu, e, rows).launches(layers).forEach(this::add);
         double out = 4.0 * rows * (slots + 1) * s.hidden();
         Cost combine = Cost.of(out + 4.0 * rows * s.hidden(), rows * Math.ceil(s.hidden() / 1024.0));
         add("expert_combine", "weighted sum", layers, combine);
@@ -238,16 +232,34 @@ final class PrefillStep {
 
     private void gemm(String result, String purpose, int layers, Product p) {
         int outputs = p.outputs();
-        double large = (double) Math.ceilDiv(rows, LARGE) * Math.ceilDiv(outputs, LARGE);
-        int size = rows > SMALL && large >= gpu.multiprocessors() ? LARGE : SMALL;
-        double columns = Math.ceilDiv(outputs, size);
-        double tiles = Math.ceilDiv(rows, size) * columns;
+        int cols = tileCols(outputs);
+        int height = Math.min(cols, LARGE);
+        double columns = Math.ceilDiv(outputs, cols);
+        double tiles = Math.ceilDiv(rows, height) * columns;
         Cost cost =
                 Cost.of(p.weights() + 2.0 * rows * ((double) p.depth() + p.written()), tiles)
-                        .caching(2.0 * p.depth() * (rows * columns + tiles * size))
+                        .caching(2.0 * p.depth() * (rows * columns + tiles * cols))
                         .computing(2.0 * rows * outputs * p.depth())
                         .stepping(Math.ceilDiv(p.depth(), DEPTH));
-        String name = "gemm_" + result + "_" + size;
-        add(new Launch(name, "gemm_" + size, purpose, layers, cost));
+        String name = "gemm_" + result + "_" + cols;
+        add(new Launch(name, "gemm_" + cols, purpose, layers, cost));
+    }
+
+    /// Outputs of a tile: the most for so many rows that leave a tile for each multiprocessor.
+    private int tileCols(int outputs) {
+        int cols = rows <= SMALL ? SMALL : rows > WIDE_ROWS && wide(gpu) ? WIDE : LARGE;
+        while (cols > SMALL && tiles(cols, outputs) < gpu.multiprocessors()) {
+            cols /= 2;
+        }
+        return cols;
+    }
+
+    private double tiles(int cols, int outputs) {
+        return (double) Math.ceilDiv(rows, Math.min(cols, LARGE)) * Math.ceilDiv(outputs, cols);
+    }
+
+    /// Whether tensor cores outrun the second-level cache so far that products have wide tiles.
+    static boolean wide(Gpu gpu) {
+        return WIDE_CAPABILITIES.contains(gpu.capability());
     }
 }

@@ -145,7 +145,7 @@ final class TimeModel {
             return "latency: launch and dependent loads take %s µs beside %s µs of work"
                     .formatted(shown(parts.fixed() * 1e6), shown(parts.work() * 1e6));
         }
-        if (parts.work() == parts.tensor()) {
+        if (parts.work() == parts.tensor() || waitsForSteps(form, cost, parts)) {
             return tensorReason(form, cost);
         }
         if (parts.work() == parts.cache()) {
@@ -158,6 +158,13 @@ final class TimeModel {
                     .formatted(shown(cost.instructions() * 1e-6));
         }
         return streamReason(form, cost);
+    }
+
+    /// Whether the stream waits for the steps that use it, and not the other way round.
+    private boolean waitsForSteps(KernelForm form, Cost cost, Parts parts) {
+        double way = latency(form) * cost.moved() / cost.blocks() / form.inFlight();
+        double steps = cost.steps() * stepCycles(form) / gpu.clock();
+        return parts.work() == parts.memory() && form.mma() > 0 && steps > way;
     }
 
     private String streamReason(KernelForm form, Cost cost) {
