@@ -21,10 +21,17 @@ record EmulatedEngine(Checkpoint checkpoint, Backend ops, Qwen35 model, Engine e
         implements AutoCloseable {
     private static final EngineLimits LIMITS = EngineLimits.of(3, 3 * 128);
 
-    /// Opens device, model and engine; what was opened is closed again when the rest fails.
+    /// Opens device, model and engine for three short requests.
     ///
     /// @param graphs whether steps are recorded
     static EmulatedEngine open(GoldenModel golden, boolean graphs) {
+        return open(golden, graphs, LIMITS);
+    }
+
+    /// Opens device, model and engine; what was opened is closed again when the rest fails.
+    ///
+    /// @param graphs whether steps are recorded
+    static EmulatedEngine open(GoldenModel golden, boolean graphs, EngineLimits limits) {
         Checkpoint checkpoint = golden.open();
         try {
             Backend ops = new CudaProvider().open(new Choice("auto", graphs, false));
@@ -32,7 +39,7 @@ record EmulatedEngine(Checkpoint checkpoint, Backend ops, Qwen35 model, Engine e
                 Qwen35 model = ModelLoader.load(ops, checkpoint);
                 BitSet allowed = new BitSet();
                 allowed.set(0, model.config().vocabSize());
-                Engine engine = new Engine(model, LIMITS, allowed);
+                Engine engine = new Engine(model, limits, allowed);
                 return new EmulatedEngine(checkpoint, ops, model, engine);
             } catch (RuntimeException | Error e) {
                 ops.close();

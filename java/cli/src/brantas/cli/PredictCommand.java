@@ -162,12 +162,12 @@ final class PredictCommand implements Callable<Integer> {
         io.line("");
         io.line(
                 String.format(
-                        Locale.ROOT, "%-17s %-25s calls        µs  share  floor", phase, what));
+                        Locale.ROOT, "%-20s %-25s calls        µs  share  floor", phase, what));
         for (Kernel k : kernels) {
             io.line(
                     String.format(
                             Locale.ROOT,
-                            "%-17s %-25s %5d %9s  %4.1f%%   %3.0f%%%s",
+                            "%-20s %-25s %5d %9s  %4.1f%%   %3.0f%%%s",
                             k.name(),
                             k.purpose(),
                             k.calls(),
@@ -180,13 +180,13 @@ final class PredictCommand implements Callable<Integer> {
             io.line(
                     String.format(
                             Locale.ROOT,
-                            "%-43s %5d %9s  %4.1f%%",
+                            "%-46s %5d %9s  %4.1f%%",
                             "(host)",
                             1,
                             number(host),
                             100 * host / all));
         }
-        io.line(String.format(Locale.ROOT, "%-43s %5s %9s", "sum", "", number(all)));
+        io.line(String.format(Locale.ROOT, "%-46s %5s %9s", "sum", "", number(all)));
     }
 
     private void goals(List<Target> goals) {

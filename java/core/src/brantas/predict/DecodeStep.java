@@ -4,31 +4,58 @@ import brantas.format.FeedForwardConfig.Experts;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The launches of a decode step, one new token for each sequence. Up to four rows the norms are
-/// part of the products that read them; more rows have them done once, in a launch of their own.
+/// The launches of a decode step, one new token for each sequence, as the cuda backend records
+/// them: for a bucket of rows, which decides about variants, with as many of them live as there are
+/// sequences. Up to four rows the norms are part of the products that read them; more rows have
+/// them done once, in a launch of their own.
 final class DecodeStep {
+    /// Rows that a kernel with a norm takes together, at most.
     private static final int FUSED_ROWS = 4;
 
-    /// Weight rows of a block, and of one product on tensor cores.
+    /// Shared memory that such a kernel may have for its rows.
+    private static final int MOST_STAGED = (99 << 10) - 4_224;
+
+    /// Depth of a warp's step, and of the gap between staged rows.
+    private static final int STEP = 64;
+
+    private static final int STAGED_GAP = 32;
+
+    /// Weight rows of a tile.
     private static final int OUTPUTS = 16;
 
-    /// Activation rows that share one reading of the weights.
-    private static final int TOGETHER = 32;
+    /// Inner columns of a tile: half of its weight rows are gates.
+    private static final int UP_COLS = 8;
+
+    /// Blocks of a group of rows on a multiprocessor before a block takes several tiles.
+    private static final int MOST_BLOCKS = 8;
+
+    /// Rows that are normed already and share the router's weights.
+    private static final int ROUTED_TOGETHER = 32;
 
     private static final int SMALLEST_SPLIT = 256;
     private static final int MOST_SPLITS = 64;
     private static final int TILE = 32;
 
+    /// Value rows of a block of the delta rule, and the bytes that it loads of each channel: four
+    /// weights, three inputs before the token's and that.
+    private static final int SLICE = 16;
+
+    private static final int CHANNEL_BYTES = 4 * 4 + 4 * 2;
+
     private final Sizes s;
     private final WeightForm form;
+    private final Gpu gpu;
     private final int rows;
+    private final int bucket;
     private final int context;
     private final List<Launch> all = new ArrayList<>();
 
-    private DecodeStep(Sizes s, WeightForm form, int rows, int context) {
+    private DecodeStep(Sizes s, WeightForm form, Gpu gpu, int rows, int context) {
         this.s = s;
         this.form = form;
+        this.gpu = gpu;
         this.rows = rows;
+        this.bucket = bucket(rows);
         this.context = context;
     }
 
@@ -36,26 +63,50 @@ final class DecodeStep {
     ///
     /// @param rows sequences
     /// @param context positions of each, the new one included
-    static List<Launch> of(Sizes sizes, WeightForm form, int rows, int context) {
-        DecodeStep step = new DecodeStep(sizes, form, rows, context);
-        step.around();
-        step.delta(sizes.deltaLayers());
-        step.attention(sizes.attentionLayers());
-        step.feedForward(sizes.config().layers());
+    static List<Launch> of(Sizes sizes, WeightForm form, Gpu gpu, int rows, int context) {
+        DecodeStep step = new DecodeStep(sizes, form, gpu, rows, context);
+        step.forward();
         step.head();
         return List.copyOf(step.all);
     }
 
-    /// Launches of the last position of a prompt: those around the head.
-    static List<Launch> lastPosition(Sizes sizes, WeightForm form) {
-        DecodeStep step = new DecodeStep(sizes, form, 1, 1);
+    /// The same without those that draw, as a prompt has them that ends elsewhere.
+    static List<Launch> withoutHead(Sizes sizes, WeightForm form, Gpu gpu, int context) {
+        DecodeStep step = new DecodeStep(sizes, form, gpu, 1, context);
+        step.forward();
+        return List.copyOf(step.all);
+    }
+
+    /// What the last row of a prompt needs to be continued: it is drawn from as a single row.
+    static List<Launch> lastRow(Sizes sizes, WeightForm form, Gpu gpu) {
+        DecodeStep step = new DecodeStep(sizes, form, gpu, 1, 1);
         step.head();
         return List.copyOf(step.all);
+    }
+
+    private void forward() {
+        around();
+        delta(s.deltaLayers());
+        attention(s.attentionLayers());
+        feedForward(s.config().layers());
+        add("count_tokens", "penalties", 1, Cost.of(16.0 * rows, 1));
+    }
+
+    /// Rows that a recording for so many is made for: powers of two up to eight, then multiples of
+    /// eight.
+    static int bucket(int rows) {
+        return rows <= 8
+                ? Integer.highestOneBit(Math.max(1, 2 * rows - 1))
+                : Math.ceilDiv(rows, 8) * 8;
     }
 
     private void add(String name, String purpose, int calls, Cost cost) {
-        if (calls > 0) {
-            all.add(new Launch(name, purpose, calls, cost));
+        add(new Launch(name, purpose, calls, cost));
+    }
+
+    private void add(Launch launch) {
+        if (launch.calls() > 0) {
+            all.add(launch);
         }
     }
 
@@ -71,43 +122,48 @@ final class DecodeStep {
                 form.body((double) s.hidden() * s.deltaWide())
                         + form.small((double) s.hidden() * s.deltaNarrow());
         int in = s.deltaWide() + s.deltaNarrow();
-        normed("gemv", "bf16", "delta in", layers, product(weights, in, s.hidden()));
+        normed("bf16", "delta in", layers, new Product(weights, in, s.hidden(), 2.0 * in));
+        // The window is a ring: of its inputs all are read and the oldest is written.
+        double window = s.windowBytes() * 4 / 3;
         double parameters = 16.0 * s.channels() + 8 * hv;
-        double moved =
-                rows * (2 * s.stateBytes() + 2 * s.windowBytes() + 2.0 * (in + s.valueWidth()));
+        double moved = rows * (2 * s.stateBytes() + window + 2.0 * in);
+        double blocks = rows * hv * s.config().delta().valueDim() / SLICE;
         Cost step =
-                Cost.of(parameters + moved, rows * hv * 8)
+                Cost.of(parameters + moved, blocks)
+                        .caching(blocks * (2.0 * s.config().delta().keyDim() + SLICE) * CHANNEL_BYTES)
                         .computing(rows * hv * 7 * 128 * 128)
-                        .issuing(rows * hv * 8 * 128 * 128);
+                        .issuing(rows * hv * 14 * 128 * 128);
         add("delta_step", "convolution, delta rule", layers, step);
-        Cost out =
-                product(
-                        form.body((double) s.hidden() * s.valueWidth()),
-                        s.hidden(),
-                        s.valueWidth());
-        if (rows <= FUSED_ROWS) {
-            add("gemv_gated_add", "delta out", layers, out);
+        gated(layers);
+    }
+
+    private void gated(int layers) {
+        int width = s.valueWidth();
+        Product out = added(form.body((double) s.hidden() * width), width);
+        if (bucket <= fusedRows(width)) {
+            // Beside the row its gates are read, and a norm of one head.
+            staged("gemv_gated_add", "gemv_gated", "delta out", layers, out, 4.0 * width, 512);
         } else {
-            add("gated_norm", "delta out", layers, Cost.of(6.0 * rows * s.valueWidth(), rows * 2));
-            add("gemv_add", "delta out", layers, out);
+            add("gated_norm", "delta out", layers, Cost.of(6.0 * rows * width, gatedBlocks()));
+            plain("add", "delta out", layers, out);
         }
+    }
+
+    private double gatedBlocks() {
+        return rows * Math.ceil(s.valueHeads() / 16.0);
     }
 
     private void attention(int layers) {
         int in = s.attentionIn();
-        normed(
-                "gemv",
-                "bf16",
-                "attention in",
-                layers,
-                product(form.body((double) s.hidden() * in), in, s.hidden()));
+        double inWeights = form.body((double) s.hidden() * in);
+        normed("bf16", "attention in", layers, new Product(inWeights, in, s.hidden(), 2.0 * in));
         double vectors = s.heads() + 2.0 * s.kvHeads();
         Cost store = Cost.of(rows * 4 * vectors * s.headDim(), rows * Math.ceil(vectors / 8));
         add("store_kv", "norms, rotation, cache", layers, store);
         int size = splitSize(context);
         double splits = Math.ceilDiv(context, size);
         double inOut = 2.0 * rows * 3 * s.attentionOut();
-        double partials = 2 * 4 * 260.0 * rows * s.heads() * splits;
+        double partials = splits > 1 ? 2 * 4 * 260.0 * rows * s.heads() * splits : 0;
         Cost attend =
                 Cost.of(rows * s.kvBytes() * context + inOut, rows * s.kvHeads() * splits)
                         .caching(partials)
@@ -115,11 +171,8 @@ final class DecodeStep {
                         .stepping(Math.ceilDiv(Math.min(size, context), TILE));
         add("attend_step", "attention", layers, attend);
         int width = s.attentionOut();
-        add(
-                "gemv_add",
-                "attention out",
-                layers,
-                product(form.body((double) s.hidden() * width), s.hidden(), width));
+        double outWeights = form.body((double) s.hidden() * width);
+        plain("add", "attention out", layers, added(outWeights, width));
     }
 
     /// Positions of a split.
@@ -130,82 +183,149 @@ final class DecodeStep {
 
     private void feedForward(int layers) {
         Experts e = s.experts();
-        if (e == null) {
-            int inner = s.inner();
-            Cost up = product(form.body(2.0 * s.hidden() * inner), 2 * inner, s.hidden());
-            normed("gemv", "swiglu", "gate, up", layers, up);
-            Cost down = product(form.body((double) s.hidden() * inner), s.hidden(), inner);
-            add("gemv_add", "down", layers, down);
+        if (e != null) {
+            route(e, layers);
+            experts(e, layers);
             return;
         }
-        double router = form.small((double) s.hidden() * (e.experts() + 1));
-        Cost route =
-                Cost.of(router + rows * 4.0 * s.hidden(), rows)
-                        .moving(rows * (router + 4.0 * s.hidden()))
-                        .computing(2.0 * rows * s.hidden() * (e.experts() + 1));
-        add("route", "norm, router, choice", layers, route);
-        experts(e, layers);
+        int inner = s.inner();
+        double up = form.body(2.0 * s.hidden() * inner);
+        normed("swiglu", "gate, up", layers, new Product(up, 2 * inner, s.hidden(), 2.0 * inner));
+        plain("add", "down", layers, added(form.body((double) s.hidden() * inner), inner));
+    }
+
+    private void route(Experts e, int layers) {
+        int hidden = s.hidden();
+        double router = form.small((double) hidden * (e.experts() + 1));
+        double tiles = Math.ceilDiv(e.experts() + 1, OUTPUTS);
+        double logits = 2.0 * 4 * rows * (e.experts() + 1);
+        double flops = 2.0 * rows * hidden * (e.experts() + 1);
+        if (bucket <= fusedRows(hidden)) {
+            Cost cost =
+                    Cost.of(router + 4.0 * hidden + 4.0 * rows * hidden, tiles)
+                            .caching(logits + tiles * hidden * (2.0 * rows + 4))
+                            .computing(flops);
+            double staged = rows * stagedBytes(hidden);
+            add(new Launch("route", "route", "norm, router, choice", layers, staged, cost));
+            return;
+        }
+        norm("norm, router, choice", layers);
+        double groups = Math.ceilDiv(bucket, ROUTED_TOGETHER);
+        Cost cost =
+                Cost.of(router + 2.0 * rows * hidden, tiles * groups)
+                        .caching(logits + (groups - 1) * router + tiles * 2 * rows * hidden)
+                        .computing(flops)
+                        .stepping(Math.ceil(hidden / (8.0 * STEP)));
+        add("route_normed", "norm, router, choice", layers, cost);
     }
 
     private void experts(Experts e, int layers) {
         double touched = Sizes.touched(e, rows) * e.inner() + e.sharedInner();
         double read = (double) rows * e.perToken() * e.inner() + e.sharedInner();
-        double used = (double) rows * (e.perToken() * e.inner() + e.sharedInner());
-        int widest = Math.max(e.inner(), e.sharedInner());
-        double upRows = rows * (2.0 * s.hidden() + 2.0 * (e.perToken() + 1) * widest);
-        double products = rows * (e.perToken() + 1.0);
+        double used = (double) e.perToken() * e.inner() + e.sharedInner();
+        double hidden = s.hidden();
+        double upRows = rows * 2 * (hidden + used);
+        double upTiles =
+                rows
+                        * ((double) e.perToken() * Math.ceilDiv(e.inner(), UP_COLS)
+                                + Math.ceilDiv(e.sharedInner(), UP_COLS));
         Cost up =
-                Cost.of(form.body(2 * touched * s.hidden()) + upRows, 0)
-                        .moving(form.body(2 * read * s.hidden()) + upRows)
-                        .computing(4 * used * s.hidden())
-                        .issuing(6 * used * s.hidden());
-        add("expert_gemv_up", "gate, up", layers, blocks(up, products * Math.ceilDiv(widest, 16)));
-        double downRows = rows * (4.0 * s.hidden() + 2.0 * (e.perToken() + 1) * widest);
+                Cost.of(form.body(2 * touched * hidden) + upRows, upTiles)
+                        .moving(form.body(2 * read * hidden) + upRows)
+                        .caching(upTiles * 2 * hidden)
+                        .computing(4 * rows * used * hidden);
+        add("expert_gemv_up", "gate, up", layers, up);
+        double downTiles = (double) rows * Math.ceilDiv(s.hidden(), OUTPUTS);
+        double downRows = rows * 2 * (2 * hidden + used);
         Cost down =
-                Cost.of(form.body(touched * s.hidden()) + downRows, 0)
-                        .moving(form.body(read * s.hidden()) + downRows)
-                        .computing(2 * used * s.hidden())
-                        .issuing(3 * used * s.hidden());
-        double grid = (double) rows * Math.ceilDiv(s.hidden(), OUTPUTS);
-        add("expert_gemv_down", "down, weighted sum", layers, blocks(down, grid));
-    }
-
-    private static Cost blocks(Cost c, double blocks) {
-        return new Cost(
-                c.bytes(), c.moved(), c.cached(), c.flops(), c.instructions(), blocks, c.steps());
+                Cost.of(form.body(touched * hidden) + downRows, downTiles)
+                        .moving(form.body(read * hidden) + downRows)
+                        .caching(downTiles * 2 * used)
+                        .computing(2 * rows * used * hidden);
+        add("expert_gemv_down", "down, weighted sum", layers, down);
     }
 
     private void head() {
         double weights = form.head(s.vocabulary() * s.hidden());
         int outputs = (int) s.vocabulary();
-        Cost head = product(weights, outputs, s.hidden());
-        double logits = 4.0 * rows * outputs;
-        normed("gemv", "f32", "head", 1, head);
-        add("count_tokens", "penalties", 1, Cost.of(16.0 * rows, 1));
-        Cost sample = Cost.of(logits, rows).moving(2 * logits);
-        add("sample", "draw", 1, sample);
+        if (bucket > fusedRows(s.hidden())) {
+            add("gather_rows", "head", 1, Cost.of(4.0 * rows * s.hidden(), rows));
+        }
+        normed("f32", "head", 1, new Product(weights, outputs, s.hidden(), 4.0 * outputs));
+        add("sample", "draw", 1, Cost.of(4.0 * rows * outputs, rows).moving(8.0 * rows * outputs));
+    }
+
+    private void norm(String purpose, int layers) {
+        int hidden = s.hidden();
+        add("rms_norm", purpose, layers, Cost.of(4.0 * rows * hidden + 4.0 * hidden, rows));
+    }
+
+    /// A dense product.
+    ///
+    /// @param weights bytes
+    /// @param out bytes of a row that are written, or read and written, at the end
+    private record Product(double weights, int outputs, int depth, double out) {}
+
+    /// A product that is added to the residual stream.
+    private Product added(double weights, int depth) {
+        return new Product(weights, s.hidden(), depth, 4.0 * s.hidden());
     }
 
     /// A product whose rows are normed first.
-    private void normed(String stem, String result, String purpose, int calls, Cost cost) {
-        if (rows <= FUSED_ROWS) {
-            add(stem + "_norm_" + result, purpose, calls, cost);
-            return;
+    private void normed(String result, String purpose, int calls, Product p) {
+        if (bucket <= fusedRows(p.depth())) {
+            String name = "gemv_norm_" + result;
+            staged(name, "gemv_norm", purpose, calls, p, 2.0 * p.depth(), 4 * p.depth());
+        } else {
+            norm(purpose, calls);
+            plain(result, purpose, calls, p);
         }
-        Cost row = Cost.of(4.0 * rows * s.hidden(), rows);
-        if (purpose.equals("head")) {
-            add("gather_rows", purpose, calls, row);
-        }
-        add("rms_norm", purpose, calls, row);
-        add(stem + "_" + result, purpose, calls, cost);
     }
 
-    private Cost product(double weights, int outputs, int depth) {
-        double activations = 2.0 * rows * ((double) depth + outputs);
-        double blocks = Math.ceilDiv(outputs, OUTPUTS);
-        return Cost.of(weights + activations, blocks)
-                .moving(weights * Math.ceilDiv(rows, TOGETHER) + activations)
-                .caching(blocks * rows * depth * 2)
-                .computing(2.0 * rows * outputs * depth);
+    /// A product that norms its rows in every block.
+    ///
+    /// @param in bytes of a row before the norm
+    /// @param norm bytes of its weights
+    private void staged(
+            String name, String form, String purpose, int calls, Product p, double in, int norm) {
+        double blocks = blocks(p);
+        Cost cost =
+                Cost.of(p.weights() + norm + rows * (in + p.out()), blocks)
+                        .caching(blocks * (rows * in + norm))
+                        .computing(2.0 * rows * p.outputs() * p.depth());
+        double shared = rows * stagedBytes(p.depth());
+        add(new Launch(name, form, purpose, calls, shared, cost));
+    }
+
+    /// A product of rows as they are. Groups of rows that share weights run side by side, so that
+    /// only the first of them reads from memory.
+    private void plain(String result, String purpose, int calls, Product p) {
+        int together = bucket <= 8 ? 8 : bucket <= 16 ? 16 : 32;
+        double groups = Math.ceilDiv(bucket, together);
+        double tiles = Math.ceilDiv(p.outputs(), OUTPUTS);
+        double in = 2.0 * rows * p.depth();
+        Cost cost =
+                Cost.of(p.weights() + in + rows * p.out(), groups * blocks(p))
+                        .caching((groups - 1) * p.weights() + tiles * in)
+                        .computing(2.0 * rows * p.outputs() * p.depth());
+        String name = "gemv_" + result + "_" + together;
+        add(new Launch(name, "gemv_" + together, purpose, calls, cost));
+    }
+
+    /// Blocks of a group of rows.
+    private double blocks(Product p) {
+        int tiles = Math.ceilDiv(p.outputs(), OUTPUTS);
+        int each = Math.max(1, tiles / (MOST_BLOCKS * gpu.multiprocessors()));
+        return Math.ceilDiv(tiles, each);
+    }
+
+    /// Rows of so many values that a kernel with a norm takes.
+    private static int fusedRows(int depth) {
+        return Math.min(FUSED_ROWS, (int) (MOST_STAGED / stagedBytes(depth)));
+    }
+
+    /// Shared memory of a row with a norm.
+    private static double stagedBytes(int depth) {
+        return 2.0 * (Math.ceilDiv(depth, STEP) * STEP + STAGED_GAP);
     }
 }

@@ -40,6 +40,22 @@ record KernelForm(
                 s.value("source_cache") != 0);
     }
 
+    /// The same with more shared memory.
+    KernelForm with(double staged) {
+        return new KernelForm(
+                threads,
+                registers,
+                shared + staged,
+                inFlight,
+                roundTrips,
+                prefetch,
+                chainCycles,
+                mma,
+                sharedStep,
+                stepCycles,
+                sourceCache);
+    }
+
     /// Quarters of a multiprocessor that a block keeps busy, in units of whole multiprocessors.
     double warpShare() {
         return threads / 128;

@@ -32,20 +32,19 @@ public record Plan(
     ///
     /// @param gpu short name of a GPU
     public static Plan of(ModelConfig config, String gpu, Request request) {
+        return of(config, Figures.load().gpu(gpu), request);
+    }
+
+    /// Predicts for a device that there need be no figures of.
+    public static Plan of(ModelConfig config, Gpu device, Request request) {
         Figures figures = Figures.load();
-        Gpu device = figures.gpu(gpu);
         Sizes sizes = new Sizes(config);
         WeightForm form = WeightForm.BF16;
         TimeModel model = new TimeModel(figures, device);
         Merged decode = new Merged(model);
-        decode.add(DecodeStep.of(sizes, form, request.batch(), request.context()));
+        decode.add(DecodeStep.of(sizes, form, device, request.batch(), request.context()));
         Merged prefill = new Merged(model);
-        int steps = 0;
-        for (int past = 0; past < request.prompt(); past += request.chunk(), steps++) {
-            int rows = Math.min(request.chunk(), request.prompt() - past);
-            prefill.add(PrefillStep.of(sizes, form, device, rows, past));
-        }
-        prefill.add(DecodeStep.lastPosition(sizes, form));
+        int steps = prefill(prefill, sizes, form, request);
         String scan = PrefillStep.scanVariant(sizes, device);
         return new Plan(
                 request,
@@ -59,6 +58,25 @@ public record Plan(
                 sizes.memoryBytes(form, request.batch(), request.context()),
                 model.stepCycles(figures.kernel(scan)),
                 assumptions(figures, device));
+    }
+
+    /// Adds the steps of a prompt, and says how many there are. One row is a step of its own kind.
+    private static int prefill(Merged all, Sizes sizes, WeightForm form, Request request) {
+        Gpu device = all.model().gpu();
+        int steps = 0;
+        for (int past = 0; past < request.prompt(); past += request.chunk(), steps++) {
+            int rows = Math.min(request.chunk(), request.prompt() - past);
+            boolean last = past + rows == request.prompt();
+            if (rows > 1) {
+                all.add(PrefillStep.of(sizes, form, device, rows, past));
+                all.add(last ? DecodeStep.lastRow(sizes, form, device) : List.of());
+            } else if (last) {
+                all.add(DecodeStep.of(sizes, form, device, 1, past + 1));
+            } else {
+                all.add(DecodeStep.withoutHead(sizes, form, device, past + 1));
+            }
+        }
+        return steps;
     }
 
     /// The short names of the GPUs that can be asked for.

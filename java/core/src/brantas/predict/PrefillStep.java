@@ -3,6 +3,7 @@ package brantas.predict;
 import brantas.format.FeedForwardConfig.Experts;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /// The launches of one step over a part of a prompt: rows of one sequence that has some positions
 /// already. Where a launcher chooses among variants, this repeats its choice for the GPU in mind.
@@ -11,6 +12,12 @@ final class PrefillStep {
     private static final int LARGE = 128;
 
     private static final int SMALL = 64;
+
+    /// Columns of the widest tile, the rows beyond which it is chosen, and where.
+    static final int WIDE = 256;
+
+    private static final int WIDE_ROWS = 256;
+    private static final Set<Double> WIDE_CAPABILITIES = Set.of(8.0, 9.0, 10.0);
 
     /// Depth of a step of a product.
     private static final int DEPTH = 32;
@@ -21,7 +28,14 @@ final class PrefillStep {
     /// A choice of warps must fill this much of a device.
     private static final double FULL = 0.7;
 
-    private static final int ROUTED_ALONE = 256;
+    /// Rows that share the router's weights, and router rows of a block.
+    private static final int ROUTED_TOGETHER = 32;
+
+    private static final int ROUTER_ROWS = 16;
+
+    /// Depth of a step of the router's eight warps.
+    private static final int ROUTER_STEP = 512;
+
     private static final int PACKED = 64;
     private static final int KEYS = 32;
 
@@ -86,7 +100,8 @@ final class PrefillStep {
     }
 
     private void norm(String purpose, int layers) {
-        add("rms_norm", purpose, layers, Cost.of(4.0 * rows * s.hidden(), rows));
+        int hidden = s.hidden();
+        add("rms_norm", purpose, layers, Cost.of(4.0 * rows * hidden + 4.0 * hidden, rows));
     }
 
     private void delta(int layers) {
@@ -95,21 +110,21 @@ final class PrefillStep {
                 form.body((double) s.hidden() * s.deltaWide())
                         + form.small((double) s.hidden() * s.deltaNarrow());
         int in = s.deltaWide() + s.deltaNarrow();
-        gemm("gemm_bf16", "delta in", layers, new Product(weights, in, s.hidden(), in));
+        gemm("bf16", "delta in", layers, new Product(weights, in, s.hidden(), in));
         double tiles = Math.ceilDiv(rows, KEYS) * Math.ceil(s.channels() / 256.0);
         double convolved = 4.0 * rows * s.channels() + 2 * s.windowBytes();
         add("convolve_chunk", "convolution", layers, Cost.of(convolved, tiles));
         prepare(layers);
         scan(layers);
         double gated = 6.0 * rows * s.valueWidth();
-        add("gated_norm", "delta out", layers, Cost.of(gated, rows * s.valueHeads() / 16.0));
+        add("gated_norm", "delta out", layers, Cost.of(gated, rows * Math.ceil(s.valueHeads() / 16.0)));
         Product out =
                 new Product(
                         form.body((double) s.hidden() * s.valueWidth()),
                         s.hidden(),
                         s.valueWidth(),
                         2 * s.hidden());
-        gemm("gemm_add", "delta out", layers, out);
+        gemm("add", "delta out", layers, out);
     }
 
     /// Bytes that the first half leaves of a chunk and value head.
@@ -132,8 +147,7 @@ final class PrefillStep {
                 Cost.of(bytes + chunks * s.valueHeads() * record(), chunks * s.keyHeads())
                         .computing(4.0 * chunks * s.keyHeads() * chunk * chunk * 128)
                         .stepping(steps);
-        String name = "delta_prepare";
-        add(new Launch(name, name + "_c" + chunk, "delta rule, chunks", layers, cost));
+        add("delta_prepare_c" + chunk, "delta rule, chunks", layers, cost);
     }
 
     private void scan(int layers) {
@@ -150,14 +164,14 @@ final class PrefillStep {
                         .caching(again)
                         .computing(rows * heads * (6.0 * 128 * 128 + 8.0 * chunk * 128))
                         .stepping(chunks);
-        add(new Launch("delta_scan", scanVariant(s, gpu), "delta rule, sequence", layers, cost));
+        add(scanVariant(s, gpu), "delta rule, sequence", layers, cost);
     }
 
     private void attention(int layers) {
         norm("before the mixer", layers);
         int in = s.attentionIn();
         double weights = form.body((double) s.hidden() * in);
-        gemm("gemm_bf16", "attention in", layers, new Product(weights, in, s.hidden(), in));
+        gemm("bf16", "attention in", layers, new Product(weights, in, s.hidden(), in));
         double vectors = s.heads() + 2.0 * s.kvHeads();
         Cost store = Cost.of(4.0 * rows * vectors * s.headDim(), rows * Math.ceil(vectors / 8));
         add("store_kv", "norms, rotation, cache", layers, store);
@@ -174,7 +188,7 @@ final class PrefillStep {
         int width = s.attentionOut();
         double outWeights = form.body((double) s.hidden() * width);
         Product out = new Product(outWeights, s.hidden(), width, 2 * s.hidden());
-        gemm("gemm_add", "attention out", layers, out);
+        gemm("add", "attention out", layers, out);
     }
 
     private void feedForward(int layers) {
@@ -186,28 +200,27 @@ final class PrefillStep {
         }
         int inner = s.inner();
         Product up = new Product(form.body(2.0 * s.hidden() * inner), 2 * inner, s.hidden(), inner);
-        gemm("gemm_swiglu", "gate, up", layers, up);
+        gemm("swiglu", "gate, up", layers, up);
         double weights = form.body((double) s.hidden() * inner);
-        gemm("gemm_add", "down", layers, new Product(weights, s.hidden(), inner, 2 * s.hidden()));
+        gemm("add", "down", layers, new Product(weights, s.hidden(), inner, 2 * s.hidden()));
     }
 
     private void experts(Experts e, int layers) {
-        boolean alone = rows <= ROUTED_ALONE;
-        double blocks = alone ? rows : Math.ceilDiv(rows, 8);
+        double groups = Math.ceilDiv(rows, ROUTED_TOGETHER);
+        double tiles = Math.ceilDiv(e.experts() + 1, ROUTER_ROWS);
         double router = form.small((double) s.hidden() * (e.experts() + 1));
-        double products = (double) rows * s.hidden() * (e.experts() + 1);
+        double logits = 2.0 * 4 * rows * (e.experts() + 1);
         Cost route =
-                Cost.of(router + 2.0 * rows * s.hidden(), blocks)
-                        .caching(blocks * router)
-                        .computing(2 * products)
-                        .issuing(products * (alone ? 3 : 1.5));
-        String name = alone ? "route" : "route_eight";
-        add(new Launch("route", name, "router, choice", layers, route));
+                Cost.of(router + 2.0 * rows * s.hidden(), tiles * groups)
+                        .caching(logits + groups * router + tiles * 2 * rows * s.hidden())
+                        .computing(2.0 * rows * s.hidden() * (e.experts() + 1))
+                        .stepping(Math.ceil(s.hidden() / (double) ROUTER_STEP));
+        add("route_normed", "router, choice", layers, route);
         double slots = e.perToken();
         add("expert_order", "order by expert", layers, Cost.of(12.0 * rows * (slots + 1), 1));
-        new ExpertProducts(s, form, e, rows).launches(layers).forEach(this::add);
+        new ExpertProducts(s, form, gpu, e, rows).launches(layers).forEach(this::add);
         double out = 4.0 * rows * (slots + 1) * s.hidden();
-        Cost combine = Cost.of(out + 4.0 * rows * s.hidden(), rows * Math.ceil(s.hidden() / 1e3));
+        Cost combine = Cost.of(out + 4.0 * rows * s.hidden(), rows * Math.ceil(s.hidden() / 1024.0));
         add("expert_combine", "weighted sum", layers, combine);
     }
 
@@ -217,17 +230,36 @@ final class PrefillStep {
     /// @param written columns that are written, or read and written, at the end
     private record Product(double weights, int outputs, int depth, int written) {}
 
-    private void gemm(String name, String purpose, int layers, Product p) {
+    private void gemm(String result, String purpose, int layers, Product p) {
         int outputs = p.outputs();
-        double large = (double) Math.ceilDiv(rows, LARGE) * Math.ceilDiv(outputs, LARGE);
-        int size = rows > SMALL && large >= gpu.multiprocessors() ? LARGE : SMALL;
-        double columns = Math.ceilDiv(outputs, size);
-        double tiles = Math.ceilDiv(rows, size) * columns;
+        int cols = tileCols(outputs);
+        int height = Math.min(cols, LARGE);
+        double columns = Math.ceilDiv(outputs, cols);
+        double tiles = Math.ceilDiv(rows, height) * columns;
         Cost cost =
                 Cost.of(p.weights() + 2.0 * rows * ((double) p.depth() + p.written()), tiles)
-                        .caching(2.0 * p.depth() * (rows * columns + tiles * size))
+                        .caching(2.0 * p.depth() * (rows * columns + tiles * cols))
                         .computing(2.0 * rows * outputs * p.depth())
                         .stepping(Math.ceilDiv(p.depth(), DEPTH));
-        add(new Launch(name, "gemm_" + size, purpose, layers, cost));
+        String name = "gemm_" + result + "_" + cols;
+        add(new Launch(name, "gemm_" + cols, purpose, layers, cost));
+    }
+
+    /// Outputs of a tile: the most for so many rows that leave a tile for each multiprocessor.
+    private int tileCols(int outputs) {
+        int cols = rows <= SMALL ? SMALL : rows > WIDE_ROWS && wide(gpu) ? WIDE : LARGE;
+        while (cols > SMALL && tiles(cols, outputs) < gpu.multiprocessors()) {
+            cols /= 2;
+        }
+        return cols;
+    }
+
+    private double tiles(int cols, int outputs) {
+        return (double) Math.ceilDiv(rows, Math.min(cols, LARGE)) * Math.ceilDiv(outputs, cols);
+    }
+
+    /// Whether tensor cores outrun the second-level cache so far that products have wide tiles.
+    static boolean wide(Gpu gpu) {
+        return WIDE_CAPABILITIES.contains(gpu.capability());
     }
 }

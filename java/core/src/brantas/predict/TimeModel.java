@@ -22,6 +22,10 @@ final class TimeModel {
         this.gpu = gpu;
     }
 
+    Gpu gpu() {
+        return gpu;
+    }
+
     /// Seconds of the parts of a launch; the longest of the last four counts.
     private record Parts(double fixed, double memory, double cache, double tensor, double issue) {
         double work() {
@@ -30,7 +34,7 @@ final class TimeModel {
     }
 
     KernelTime time(Launch launch) {
-        KernelForm form = figures.kernel(launch.form());
+        KernelForm form = figures.kernel(launch.form()).with(launch.staged());
         Cost cost = launch.cost();
         double stream = cost.bytes() / gpu.bandwidth();
         double floor = Math.max(stream, cost.flops() / gpu.tensorFlops());
@@ -98,15 +102,17 @@ final class TimeModel {
         double each = cost.moved() / cost.blocks();
         double full = Math.floor(cost.blocks() / slots);
         double rest = cost.blocks() - full * slots;
-        double time = full > 0 ? full * slots * each / rate(form, cost, slots) : 0;
-        double last = rest > 0 ? rest * each / rate(form, cost, rest) : 0;
+        double time = full > 0 ? full * slots * each / rate(form, cost, slots, 1) : 0;
+        double last = rest > 0 ? rest * each / rate(form, cost, rest, full > 0 ? 1 : 0) : 0;
         return time + last;
     }
 
     /// Bytes per second that so many blocks at a time move.
-    private double rate(KernelForm form, Cost cost, double blocks) {
+    ///
+    /// @param trips to memory that a block waits for at least; 0 where the launch's first counts
+    private double rate(KernelForm form, Cost cost, double blocks, double trips) {
         double each = cost.moved() / cost.blocks();
-        double way = latency(form) * each / form.inFlight();
+        double way = latency(form) * Math.max(trips, each / form.inFlight());
         double steps = cost.steps() * stepCycles(form) / gpu.clock();
         double alone = Math.max(way, steps) + form.chainCycles() / gpu.clock();
         double busy = Math.min(blocks, gpu.multiprocessors());
@@ -139,7 +145,7 @@ final class TimeModel {
             return "latency: launch and dependent loads take %s µs beside %s µs of work"
                     .formatted(shown(parts.fixed() * 1e6), shown(parts.work() * 1e6));
         }
-        if (parts.work() == parts.tensor()) {
+        if (parts.work() == parts.tensor() || waitsForSteps(form, cost, parts)) {
             return tensorReason(form, cost);
         }
         if (parts.work() == parts.cache()) {
@@ -154,13 +160,20 @@ final class TimeModel {
         return streamReason(form, cost);
     }
 
+    /// Whether the stream waits for the steps that use it, and not the other way round.
+    private boolean waitsForSteps(KernelForm form, Cost cost, Parts parts) {
+        double way = latency(form) * cost.moved() / cost.blocks() / form.inFlight();
+        double steps = cost.steps() * stepCycles(form) / gpu.clock();
+        return parts.work() == parts.memory() && form.mma() > 0 && steps > way;
+    }
+
     private String streamReason(KernelForm form, Cost cost) {
         double blocks =
                 Math.min(cost.blocks(), (double) gpu.multiprocessors() * gpu.resident(form));
         if (blocks >= gpu.multiprocessors() && cost.moved() > 1.2 * cost.bytes()) {
             return "reads what it needs %s times".formatted(shown(cost.moved() / cost.bytes()));
         }
-        double rate = rate(form, cost, blocks) / gpu.bandwidth();
+        double rate = rate(form, cost, blocks, 0) / gpu.bandwidth();
         return "parallelism: %s of its blocks at a time on %d multiprocessors stream at %.0f %% of the bandwidth"
                 .formatted(shown(blocks), gpu.multiprocessors(), 100 * rate);
     }
