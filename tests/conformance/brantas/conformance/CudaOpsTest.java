@@ -63,8 +63,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 ///   for one vector in 16, and probabilities are pairs of bf16: 6e-5;
 /// * experts, and ops that round in their middle: one value in eight thousand is tipped there, by
 ///   2⁻⁸: 5e-5;
-/// * experts behind a norm: one row in a hundred has a tipped value in front of all its products, which
-///   moves each by `2⁻⁸ / √77` of its size, two fifths of that allowed for: 2e-4;
+/// * experts behind a norm: one row in a hundred has a tipped value in front of all its products,
+///   which moves each by `2⁻⁸ / √77` of its size, two fifths of that allowed for: 2e-4;
 /// * the delta rule in chunks of C: 4.5e-4 with fp16 operands (C = 64), 5e-6 with pairs of bf16 (C
 ///   = 32). Where all keys are nearly one, what a chunk writes is `√2` of the values and cancels
 ///   down to one of them, while its C roundings, of 1.2e-4 and 1.9e-6, add up: `√(2 C)` times them
