@@ -124,6 +124,13 @@ DEVICE u32 atomic_or(u32* at, u32 bits) {
     return atomicOr(at, bits);
 }
 
+/// Orders this thread's accesses to global memory before it with those behind it, for all blocks of the device: what one block
+/// wrote before its fence and an atomic, another sees that comes upon the atomic and then fences. With a block_sync in
+/// front it speaks for all threads of the block.
+DEVICE void fence_device() {
+    __threadfence();
+}
+
 // ---- arithmetic: exact library versions, no fast-math ----------------------------------------------------------------------
 DEVICE f32 fma32(f32 a, f32 b, f32 c) {
     return __fmaf_rn(a, b, c);
@@ -172,8 +179,8 @@ DEVICE Vec16 load16(const void* from) {
     const uint4 v = *reinterpret_cast<const uint4*>(from);
     return {{v.x, v.y, v.z, v.w}};
 }
-/// Sixteen aligned bytes that are read once and never written while the kernel runs: weights. Does not displace other data
-/// from the first-level cache.
+/// Sixteen aligned bytes that are read once and that no kernel writes: weights. Does not displace other data from the
+/// first-level cache, and may come before wait_for_predecessors.
 DEVICE Vec16 load16_stream(const void* from) {
     Vec16 v;
     asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"

@@ -125,6 +125,11 @@ DEVICE u32 atomic_or(u32* at, u32 bits, Site site = Site::current()) {
     return brantas::emulator::atomic32(brantas::emulator::Update::OR, at, bits, site);
 }
 
+/// Alone orders blocks; the atomics are relaxed, as on the device.
+DEVICE void fence_device() {
+    brantas::emulator::fence_device();
+}
+
 // ---- arithmetic ----------------------------------------------------------------------------------------------------------------
 DEVICE f32 fma32(f32 a, f32 b, f32 c) {
     return std::fma(a, b, c);
@@ -195,7 +200,8 @@ DEVICE Vec16 load16(const void* from, Site site = Site::current()) {
     return brantas_load16("load16", from, site);
 }
 DEVICE Vec16 load16_stream(const void* from, Site site = Site::current()) {
-    return brantas_load16("load16_stream", from, site);
+    const brantas::emulator::Words words = brantas::emulator::load16_stream(from, site);
+    return {{words.at[0], words.at[1], words.at[2], words.at[3]}};
 }
 DEVICE void store16(void* to, const Vec16& v, Site site = Site::current()) {
     if (!brantas_aligned16(to)) brantas::emulator::fail_misaligned("store16", to, site);

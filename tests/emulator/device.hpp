@@ -59,6 +59,9 @@ enum class Update : uint8_t { ADD, MAX, OR };
 /// From here on the kernel may touch global memory.
 void wait_for_predecessors();
 
+/// The one load that need not wait for predecessors.
+Words load16_stream(const void* from, Site site);
+
 void block_sync(Site site);
 void warp_sync(Site site);
 /// Every lane gives a value and gets that of lane `from`.
@@ -74,6 +77,7 @@ void copy_wait(uint32_t pending);
 
 uint32_t atomic32(Update update, void* at, uint32_t value, Site site);
 uint64_t atomic64(Update update, void* at, uint64_t value, Site site);
+void fence_device();
 
 /// Ends the kernel with an error that names the site.
 [[noreturn]] void fail(const char* what, Site site);

@@ -4,6 +4,8 @@
 #include "block.hpp"
 #include "check.hpp"
 
+#include <cstring>
+
 #if defined(BRANTAS_TSAN)
 #include <sanitizer/tsan_interface.h>
 #endif
@@ -137,6 +139,16 @@ uint32_t shared_size() noexcept {
 }
 void wait_for_predecessors() {
     current->waited = true;
+}
+
+Words load16_stream(const void* from, Site site) {
+    require_aligned(from, 16, "load16_stream", site);
+    if (reinterpret_cast<uintptr_t>(from) - reinterpret_cast<uintptr_t>(current->shared) < current->shared_bytes)
+        here->fail_at("load16_stream of an address in shared memory", site, Fault::ILLEGAL_ADDRESS);
+    check_access(from, 16, Access::READ_CONSTANT, __builtin_return_address(0));
+    Words words;
+    std::memcpy(&words, from, sizeof words);
+    return words;
 }
 
 void block_sync(Site site) {
@@ -279,6 +291,17 @@ uint32_t atomic32(Update kind, void* at, uint32_t value, Site site) {
 
 uint64_t atomic64(Update kind, void* at, uint64_t value, Site site) {
     return update<uint64_t>(kind, at, value, site, __builtin_return_address(0));
+}
+
+void fence_device() {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#if defined(BRANTAS_TSAN)
+    // ThreadSanitizer does not know fences. To it, a fence makes known all that went before to every later one: more than a
+    // device promises, but blocks that exchange anything without fences are found out.
+    static char fences;
+    __tsan_acquire(&fences);
+    __tsan_release(&fences);
+#endif
 }
 
 void fail(const char* what, Site site) {
