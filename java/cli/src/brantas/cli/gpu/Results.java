@@ -25,7 +25,7 @@ public final class Results {
     }
 
     /// Writes `RESULTS-GPU.json`, `RESULTS-GPU.svg` and, if variants were measured,
-    /// `launch-table-GPU.json` beside them.
+    /// `launch-table-GPU.txt` beside them.
     ///
     /// @return the paths, the results first
     public List<Path> write(Path to) {
@@ -48,8 +48,8 @@ public final class Results {
         Json.text(written.getLast(), roofline(kernels, cases).svg());
         Map<String, @Nullable Object> variants = part("variants");
         if (!variants.isEmpty()) {
-            written.add(file(to, "launch-table-" + gpu + ".json"));
-            Json.write(written.getLast(), table(variants, emulated));
+            written.add(file(to, "launch-table-" + gpu + ".txt"));
+            Json.text(written.getLast(), table(variants));
         }
         return written;
     }
@@ -185,19 +185,17 @@ public final class Results {
                 points);
     }
 
-    private static Map<String, @Nullable Object> table(
-            Map<String, @Nullable Object> variants, boolean emulated) {
-        Map<String, @Nullable Object> table = new LinkedHashMap<>();
-        table.put("meaningful", !emulated);
-        List<Map<String, @Nullable Object>> rows = new ArrayList<>();
+    /// The lines for this device, as they stand in a launch table.
+    private static String table(Map<String, @Nullable Object> variants) {
+        StringBuilder text = new StringBuilder("# Proposed by scripts/check-gpu for ");
+        text.append(variants.get("device"));
+        boolean emulated = Boolean.TRUE.equals(variants.get("emulated"));
+        text.append(emulated ? ": means nothing, its times do not.\n" : ".\n");
         for (Map<String, @Nullable Object> finding : objects(variants, "findings")) {
-            Map<String, @Nullable Object> row = new LinkedHashMap<>();
-            row.put("shape", finding.get("name"));
-            row.put("best", finding.get("text"));
-            row.put("microseconds", finding.get("numbers"));
-            rows.add(row);
+            if ("line".equals(finding.get("name"))) {
+                text.append(finding.get("text")).append('\n');
+            }
         }
-        table.put("rows", rows);
-        return table;
+        return text.toString();
     }
 }

@@ -69,10 +69,14 @@ final class CudaBench implements KernelLab.Bench {
     static List<KernelCase> cases(KernelLab.Model model, Lengths lengths) {
         List<KernelCase> all = new ArrayList<>();
         all.addAll(RowCases.decode(model, lengths));
+        all.addAll(GemvCases.decode(model, lengths));
+        all.addAll(StepCases.decode(model, lengths));
+        all.addAll(ChoiceCases.decode(model));
         all.addAll(RowCases.prefill(model, lengths));
         all.addAll(LinearCases.prefill(model, lengths));
         all.addAll(DeltaCases.prefill(model, lengths));
         all.addAll(AttentionCases.prefill(model, lengths));
+        all.addAll(ChoiceCases.prefill(model, lengths));
         all.addAll(ExpertCases.prefill(model, lengths));
         return all;
     }

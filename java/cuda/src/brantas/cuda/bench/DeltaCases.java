@@ -62,7 +62,7 @@ final class DeltaCases {
                                 i ->
                                         bench.launchers()
                                                 .convolve()
-                                                .launchChunk(
+                                                .launch(
                                                         bench.stream(),
                                                         new Convolve.Operands(
                                                                 to,

@@ -28,6 +28,7 @@ final class LinearCases {
         all.add(linear.gemm("attention in", Result.BF16, attention.projected(), hidden));
         all.add(linear.gemm("attention out", Result.ADD, hidden, attention.width()));
         if (model.inner() > 0) {
+            all.add(linear.gemm("gate, up", Result.SWIGLU, 2 * model.inner(), hidden));
             all.add(linear.gemm("down", Result.ADD, hidden, model.inner()));
         }
         int side = lengths.square();
@@ -40,7 +41,8 @@ final class LinearCases {
     private record Linear(String phase, int rows) {
         KernelCase gemm(String purpose, Result result, int outputs, int depth) {
             long weights = 2L * outputs * depth;
-            double written = (result == Result.ADD ? 4.0 : 2.0) * rows * outputs;
+            int columns = result == Result.SWIGLU ? outputs / 2 : outputs;
+            double written = (result == Result.ADD ? 4.0 : 2.0) * rows * columns;
             return new KernelCase(
                     phase,
                     "gemm_" + result.name().toLowerCase(Locale.ROOT),
@@ -51,8 +53,8 @@ final class LinearCases {
                     weights,
                     (bench, copies) -> {
                         Matrix x = bench.noise("x", rows, depth, 1);
-                        DeviceMemory out = bench.room("products", 2L * rows * outputs);
-                        Matrix dst = Workbench.matrix(out, rows, outputs);
+                        DeviceMemory out = bench.room("products", 2L * rows * columns);
+                        Matrix dst = Workbench.matrix(out, rows, columns);
                         Matrix[] w = weights(bench, copies, outputs, depth);
                         Rows all = Rows.of(0, rows);
                         return new Run(

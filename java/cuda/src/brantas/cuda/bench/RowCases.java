@@ -38,7 +38,8 @@ final class RowCases {
         return List.of(
                 embed("prefill", model, rows, rows),
                 rotations("prefill", model, rows, rows),
-                norm(model, rows));
+                norm(model, rows, "before the mixer"),
+                norm(model, rows, "before the feed-forward"));
     }
 
     private static long step(Workbench bench, int rows, int context) {
@@ -110,11 +111,11 @@ final class RowCases {
                 });
     }
 
-    private static KernelCase norm(Model model, int rows) {
+    private static KernelCase norm(Model model, int rows, String purpose) {
         return new KernelCase(
                 "prefill",
                 "rms_norm",
-                "before the mixer",
+                purpose,
                 rows + " rows of " + model.hidden(),
                 4.0 * rows * model.hidden(),
                 4.0 * rows * model.hidden(),
