@@ -106,6 +106,7 @@ bool strikes(const char* what) {
 
 Entered::Entered(const char* function, unsigned needs) : lock_(driver().mutex) {
     Driver& device = driver();
+    device.calls_inside++;
     if (needs == NOTHING) return;
     if (!device.initialized) {
         code = error(NOT_INITIALIZED, std::string(function) + " before cuInit");
@@ -127,6 +128,12 @@ Entered::Entered(const char* function, unsigned needs) : lock_(driver().mutex) {
         capture->invalidated = true;
         code = error(STREAM_CAPTURE_UNSUPPORTED, std::string(function) + " while a stream is being captured");
     }
+}
+
+Entered::~Entered() {
+    if (--driver().calls_inside > 0) return;
+    auto inside = std::chrono::steady_clock::now() - since_;
+    driver().count("nanoseconds_inside", std::chrono::duration_cast<std::chrono::nanoseconds>(inside).count());
 }
 
 void report_leaks() {
@@ -194,7 +201,7 @@ TEST_API int64_t brantas_emulator_count(const char* name) {
         "device_to_host_copies", "device_to_device_copies", "sets",  "bytes_to_device",    "bytes_to_host",
         "pageable_copies", "synchronizations",   "allocations",     "pinned_allocations", "live_allocations",
         "live_bytes",      "live_pinned",        "live_pinned_bytes", "live_streams",     "live_events",
-        "live_modules",    "live_graphs",        "live_graph_execs", "most_bytes"};
+        "live_modules",    "live_graphs",        "live_graph_execs", "most_bytes",      "nanoseconds_inside"};
     std::lock_guard lock(driver().mutex);
     if (int64_t answer = 0; count_of_kernels(name, answer)) return answer;
     if (!KNOWN.contains(name)) return -1;

@@ -3,6 +3,7 @@
 // everything: a kernel runs while its launch or the synchronising call holds it.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -146,6 +147,7 @@ struct Choices {
     bool run_kernels = true;
     bool clock_counts_kernels = false;
     bool count_traffic = false;
+    bool skip_large_copies = false;
     bool print_leaks = false;
     std::string missing_symbol;
     std::map<std::string, uint64_t> failures;  // by what fails: the how manieth from now, 0 for never
@@ -158,6 +160,9 @@ struct KernelCounts {
     int64_t bytes_written = 0;
 };
 
+/// What counts as large where large copies are skipped.
+constexpr uint64_t LARGE_BYTES = 1 << 20;
+
 struct Driver {
     std::recursive_mutex mutex;
     bool initialized = false;
@@ -166,6 +171,7 @@ struct Driver {
     Code sticky = SUCCESS;       // an error of the device, returned by every call until the context goes
     std::string last_error;
     std::map<std::string, int64_t> counts;
+    int calls_inside = 0;      // calls of the program under way, one inside the other
     int64_t kernels_done = 0;  // since the library was loaded
     std::map<std::string, KernelCounts, std::less<>> by_kernel;
     Context primary;
@@ -206,10 +212,12 @@ enum Needs : unsigned {
 class Entered {
 public:
     Entered(const char* function, unsigned needs);
+    ~Entered();
     Code code = SUCCESS;
 
 private:
     std::lock_guard<std::recursive_mutex> lock_;
+    std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
 };
 
 #define ENTER(function, needs)                  \

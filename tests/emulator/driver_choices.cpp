@@ -116,6 +116,10 @@ std::string choose(const std::string& name, const std::string& value) {
         if (wrong.empty()) traffic.watch(now.count_traffic);
         return wrong;
     }
+    if (name == "DATA") {
+        static constexpr Word<bool> WORDS[] = {{"move", false}, {"skip-large", true}};
+        return pick(name, value, WORDS, now.skip_large_copies);
+    }
     if (name == "LEAKS") {
         static constexpr Word<bool> WORDS[] = {{"print", true}, {"ignore", false}};
         return pick(name, value, WORDS, now.print_leaks);

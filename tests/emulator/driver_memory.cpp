@@ -66,6 +66,10 @@ Code check_device_again(Address address, uint64_t bytes) {
     return error(ILLEGAL_ADDRESS, "a copy under way found its device memory freed: " + describe_address(address, bytes));
 }
 
+bool skips(uint64_t bytes) {
+    return driver().choices.skip_large_copies && bytes >= LARGE_BYTES;
+}
+
 Code copy_to_device(Address to, const void* from, size_t bytes, Stream& stream, const char* function) {
     HostSide side{};
     if (Code code = check_device(to, bytes, function)) return code;
@@ -75,7 +79,7 @@ Code copy_to_device(Address to, const void* from, size_t bytes, Stream& stream, 
         if (strikes("COPY")) return ILLEGAL_ADDRESS;
         if (Code code = check_host_again(side)) return code;
         if (Code code = check_device_again(to, side.bytes)) return code;
-        std::memcpy(reinterpret_cast<void*>(to), side.host, side.bytes);
+        if (!skips(side.bytes)) std::memcpy(reinterpret_cast<void*>(to), side.host, side.bytes);
         driver().count("host_to_device_copies");
         driver().count("bytes_to_device", static_cast<int64_t>(side.bytes));
         return SUCCESS;
@@ -119,7 +123,7 @@ Code set(Address to, T value, size_t count, Stream& stream, const char* function
     if (Code code = check_device(to, count * sizeof(T), function)) return code;
     return submit(stream, NodeKind::SET, [=] {
         if (Code code = check_device_again(to, count * sizeof(T))) return code;
-        std::fill_n(reinterpret_cast<T*>(to), count, value);
+        if (!skips(count * sizeof(T))) std::fill_n(reinterpret_cast<T*>(to), count, value);
         driver().count("sets");
         return SUCCESS;
     });

@@ -1,23 +1,31 @@
 package brantas.engine;
 
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /// Token ids on their way from the engine to whoever asked: unbounded up to the request's own
-/// limit, so that a slow reader delays nobody. One writer, one reader.
+/// limit, so that a slow reader delays nobody. A ring that grows only when the reader falls behind
+/// by more than ever before. One writer, one reader.
 final class Outbox {
     private int[] ids = new int[64];
-    private int size;
+    private int written;
     private int read;
     private @Nullable FinishReason finish;
     private @Nullable RuntimeException failure;
 
     synchronized void put(int id) {
-        if (size == ids.length) {
-            ids = Arrays.copyOf(ids, 2 * size);
+        if (written - read == ids.length) {
+            grow();
         }
-        ids[size++] = id;
+        ids[written++ & ids.length - 1] = id;
         notifyAll();
+    }
+
+    private void grow() {
+        int[] larger = new int[2 * ids.length];
+        for (int i = read; i < written; i++) {
+            larger[i & larger.length - 1] = ids[i & ids.length - 1];
+        }
+        ids = larger;
     }
 
     synchronized void finish(FinishReason reason) {
@@ -37,7 +45,7 @@ final class Outbox {
     /// The next id, or −1 when there are no more; waits.
     synchronized int take() {
         boolean interrupted = false;
-        while (read == size && finish == null && failure == null) {
+        while (read == written && finish == null && failure == null) {
             try {
                 wait();
             } catch (InterruptedException e) {
@@ -47,8 +55,8 @@ final class Outbox {
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
-        if (read < size) {
-            return ids[read++];
+        if (read < written) {
+            return ids[read++ & ids.length - 1];
         }
         if (failure != null) {
             throw failure;
@@ -56,8 +64,9 @@ final class Outbox {
         return -1;
     }
 
+    /// Ids put in so far.
     synchronized int size() {
-        return size;
+        return written;
     }
 
     synchronized @Nullable FinishReason reason() {

@@ -42,7 +42,6 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 
 /// The GPU backend: weights and activations in bf16, accumulations, state and logits in fp32 (spec
 /// 2), every op a kernel of ours on one stream. This class makes the memory and hands each op to
@@ -66,7 +65,6 @@ final class CudaBackend implements Backend {
     private final Experts experts;
     private final Module module;
     private final Store store;
-    private @Nullable DeviceBuffer gateUp;
     private final IdentityHashMap<StepBatch, StepBlock> blocks = new IdentityHashMap<>();
 
     /// @param image the compiled kernels
@@ -82,7 +80,7 @@ final class CudaBackend implements Backend {
         embed = new Embed(module);
         gather = new GatherRows(module);
         norms = new Norms(step, module);
-        linear = new Linear(step, module, device);
+        linear = new Linear(step, norms, module, device);
         attention = new Attention(store, step, module);
         DeltaForm fast = DeltaForm.of(device.info().sharedMemory());
         delta = new Delta(store, step, module, choice.exact() ? DeltaForm.EXACT : fast);
@@ -129,6 +127,11 @@ final class CudaBackend implements Backend {
     }
 
     @Override
+    public Weight gateUp(HostTensor gate, HostTensor up) {
+        return ExpertWeights.gateUp(store, gate, up);
+    }
+
+    @Override
     public Weight vector(HostTensor tensor) {
         return store.vector(tensor);
     }
@@ -153,9 +156,6 @@ final class CudaBackend implements Backend {
     public void reserve(StepSizes sizes) {
         attention.reserve(sizes);
         delta.reserve(sizes);
-        if (sizes.inner() > 0) {
-            gateUp(sizes.rows(), 2 * sizes.inner());
-        }
     }
 
     @Override
@@ -240,12 +240,17 @@ final class CudaBackend implements Backend {
 
     @Override
     public void gatherOutputs(Buffer dst, Buffer src, StepBatch batch) {
-        if (!step.recording()) {
-            step.block().uploadWindow(batch);
-        }
+        renewWindow(batch);
         Matrix to = device(dst).matrix();
         gather.launch(
                 stream, to, device(src).matrix(), step.address(), step.all(batch.outputSpan()));
+    }
+
+    /// Where the window of outputs was moved within a step.
+    private void renewWindow(StepBatch batch) {
+        if (!step.recording()) {
+            step.block().uploadWindow(batch);
+        }
     }
 
     @Override
@@ -260,21 +265,12 @@ final class CudaBackend implements Backend {
 
     @Override
     public void rmsNorm(Buffer dst, Buffer x, Norm norm, RowSpan rows) {
-        norms.rms(device(dst), device(x), device(norm.weight()), norm.eps(), rows);
+        norms.rms(device(dst), device(x), norm, rows);
     }
 
     @Override
     public void swiGlu(Buffer dst, Buffer x, Weight weight, RowSpan rows) {
-        DeviceBuffer sums = gateUp(dst.rows(), 2 * dst.cols());
-        linear.apply(sums, device(x), device(weight), rows);
-        norms.swiGlu(device(dst), sums, rows);
-    }
-
-    private DeviceBuffer gateUp(int rows, int cols) {
-        if (gateUp == null || gateUp.rows() < rows || gateUp.cols() != cols) {
-            gateUp = store.buffer("gate up", rows, cols, false);
-        }
-        return gateUp;
+        linear.swiGlu(device(dst), device(x), device(weight), rows);
     }
 
     @Override
@@ -303,13 +299,34 @@ final class CudaBackend implements Backend {
 
     @Override
     public void gatedNorm(Buffer dst, Buffer o, Buffer projected, GatedNorm norm, RowSpan rows) {
-        norms.gated(
-                device(dst),
-                device(o),
-                device(projected),
-                device(norm.weight()),
-                norm.shape(),
-                rows);
+        norms.gated(device(dst), device(o), device(projected), norm, rows);
+    }
+
+    @Override
+    public void normLinear(
+            Buffer dst, Buffer x, Norm norm, Buffer normed, Weight weight, RowSpan rows) {
+        linear.normed(device(dst), device(x), norm, device(normed), device(weight), rows);
+    }
+
+    @Override
+    public void normSwiGlu(
+            Buffer dst, Buffer x, Norm norm, Buffer normed, Weight weight, RowSpan rows) {
+        linear.normedSwiGlu(device(dst), device(x), norm, device(normed), device(weight), rows);
+    }
+
+    @Override
+    public void gatedLinearAdd(
+            Buffer dst, Buffer o, Buffer projected, GatedNorm norm, Weight weight, RowSpan rows) {
+        linear.gatedAdd(device(dst), device(o), device(projected), norm, device(weight), rows);
+    }
+
+    @Override
+    public void logits(
+            Buffer dst, Buffer x, Norm norm, Buffer normed, Weight head, StepBatch batch) {
+        renewWindow(batch);
+        if (!linear.logits(device(dst), device(x), norm, device(head), batch)) {
+            Backend.super.logits(dst, x, norm, normed, head, batch);
+        }
     }
 
     @Override

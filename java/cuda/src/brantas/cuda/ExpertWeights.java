@@ -56,24 +56,8 @@ record ExpertWeights(String name, ExpertGemm.Experts matrices, long bytes) imple
         }
 
         void upload(Store store, int expert, HostTensor gate, HostTensor upper, HostTensor lower) {
-            store.requireBf16(gate);
-            store.requireBf16(upper);
             store.requireBf16(lower);
-            long inner = gate.dim(0);
-            long rowBytes = 2L * up.stride();
-            store.uploader(rowBytes)
-                    .rows(
-                            upMemory,
-                            (long) expert * up.rows() * rowBytes,
-                            up.rows(),
-                            rowBytes,
-                            (row, to) -> {
-                                long from = row / (2 * GROUP) * GROUP + row % GROUP;
-                                if (from < inner) {
-                                    boolean first = row % (2 * GROUP) < GROUP;
-                                    copyRow(first ? gate : upper, from, to);
-                                }
-                            });
+            uploadPair(store, upMemory, 2L * expert * up.rows() * up.stride(), up, gate, upper);
             long downBytes = 2L * down.stride();
             store.uploader(downBytes)
                     .rows(
@@ -83,6 +67,42 @@ record ExpertWeights(String name, ExpertGemm.Experts matrices, long bytes) imple
                             downBytes,
                             (row, to) -> copyRow(lower, row, to));
         }
+    }
+
+    /// Gate and up of a dense feed-forward, in the experts' order.
+    static DeviceWeight gateUp(Store store, HostTensor gate, HostTensor up) {
+        int cols = gate.dim(1);
+        int rows = 2 * padded(gate.dim(0));
+        int stride = DeviceBuffer.stride(cols, false);
+        DeviceMemory memory = store.allocate(gate.name(), 2L * rows * stride);
+        Matrix matrix = new Matrix(memory.address(), rows, cols, stride);
+        uploadPair(store, memory, 0, matrix, gate, up);
+        long bytes = gate.data().byteSize() + up.data().byteSize();
+        return new DeviceWeight(gate.name(), matrix, bytes, memory);
+    }
+
+    /// Rows of both in turn, eight of each.
+    ///
+    /// @param at byte of the memory
+    private static void uploadPair(
+            Store store, DeviceMemory to, long at, Matrix pair, HostTensor gate, HostTensor up) {
+        store.requireBf16(gate);
+        store.requireBf16(up);
+        long inner = gate.dim(0);
+        long rowBytes = 2L * pair.stride();
+        store.uploader(rowBytes)
+                .rows(
+                        to,
+                        at,
+                        pair.rows(),
+                        rowBytes,
+                        (row, place) -> {
+                            long from = row / (2 * GROUP) * GROUP + row % GROUP;
+                            if (from < inner) {
+                                boolean first = row % (2 * GROUP) < GROUP;
+                                copyRow(first ? gate : up, from, place);
+                            }
+                        });
     }
 
     /// A row of a bf16 matrix as stored.

@@ -8,19 +8,26 @@ import brantas.cuda.launch.Gemm;
 import brantas.cuda.launch.Gemm.Result;
 import brantas.cuda.launch.Gemv;
 import brantas.cuda.launch.Matrix;
+import brantas.op.GatedNorm;
+import brantas.op.Norm;
 import brantas.op.RowSpan;
+import brantas.op.StepBatch;
 import brantas.settings.Machine;
 
-/// Matrix products: single rows stream the weights, the others go to the tensor cores, by our own
-/// kernel or, where the environment asks for it and it is faster here, by cuBLAS.
+/// Matrix products: single rows stream the weights, the others go to the tensor cores in tiles, by
+/// our own kernel or, where the environment asks for it and it is faster here, by cuBLAS. A norm
+/// before a product is part of its launch when there are few single rows and no others; that does
+/// not show in the result.
 final class Linear {
     private final CurrentStep step;
+    private final Norms norms;
     private final Gemv gemv;
     private final Gemm gemm;
     private final VendorGemm.Answer vendor;
 
-    Linear(CurrentStep step, Module module, Device device) {
+    Linear(CurrentStep step, Norms norms, Module module, Device device) {
         this.step = step;
+        this.norms = norms;
         gemv = new Gemv(module, device.info());
         gemm = new Gemm(module, device.info());
         vendor =
@@ -39,25 +46,124 @@ final class Linear {
     }
 
     void add(DeviceBuffer dst, DeviceBuffer x, DeviceWeight weight, RowSpan rows) {
+        checkNarrow(dst);
+        product(Result.ADD, dst, x, weight, rows);
+    }
+
+    void swiGlu(DeviceBuffer dst, DeviceBuffer x, DeviceWeight weight, RowSpan rows) {
+        checkNarrow(dst);
+        product(Result.SWIGLU, dst, x, weight, rows);
+    }
+
+    void normed(
+            DeviceBuffer dst,
+            DeviceBuffer x,
+            Norm norm,
+            DeviceBuffer normed,
+            DeviceWeight weight,
+            RowSpan rows) {
+        checkNarrow(dst);
+        if (joins(weight, rows)) {
+            gemv.normed(
+                    step.stream(), dst.matrix(), through(norm, x), weight.matrix(), singles(rows));
+        } else {
+            norms.rms(normed, x, norm, rows);
+            product(Result.BF16, dst, normed, weight, rows);
+        }
+    }
+
+    void normedSwiGlu(
+            DeviceBuffer dst,
+            DeviceBuffer x,
+            Norm norm,
+            DeviceBuffer normed,
+            DeviceWeight weight,
+            RowSpan rows) {
+        checkNarrow(dst);
+        if (joins(weight, rows)) {
+            gemv.normedSwiGlu(
+                    step.stream(), dst.matrix(), through(norm, x), weight.matrix(), singles(rows));
+        } else {
+            norms.rms(normed, x, norm, rows);
+            product(Result.SWIGLU, dst, normed, weight, rows);
+        }
+    }
+
+    void gatedAdd(
+            DeviceBuffer dst,
+            DeviceBuffer o,
+            DeviceBuffer projected,
+            GatedNorm norm,
+            DeviceWeight weight,
+            RowSpan rows) {
+        checkNarrow(dst);
+        if (joins(weight, rows)) {
+            Gemv.Gated gated =
+                    new Gemv.Gated(
+                            o.matrix(),
+                            projected.matrix(),
+                            CudaBackend.device(norm.weight()).address(),
+                            norm.shape());
+            gemv.gated(step.stream(), dst.matrix(), gated, weight.matrix(), singles(rows));
+        } else {
+            norms.gated(o, o, projected, norm, rows);
+            product(Result.ADD, dst, o, weight, rows);
+        }
+    }
+
+    /// Logits of the rows that the window of outputs names, if one launch can do it.
+    ///
+    /// @return false if nothing was done
+    boolean logits(
+            DeviceBuffer dst, DeviceBuffer x, Norm norm, DeviceWeight head, StepBatch batch) {
+        RowSpan rows = batch.outputSpan();
+        if (!joins(head, rows)) {
+            return false;
+        }
+        gemv.logits(
+                step.stream(),
+                dst.matrix(),
+                through(norm, x),
+                head.matrix(),
+                step.address(),
+                singles(rows));
+        return true;
+    }
+
+    /// Whether the norm of these rows is computed by the launch that reads the weight.
+    private boolean joins(DeviceWeight weight, RowSpan rows) {
+        int count = singles(rows).count();
+        return count > 0
+                && count <= Gemv.fusedRows(weight.matrix().cols())
+                && step.several(rows).count() == 0;
+    }
+
+    private Rows singles(RowSpan rows) {
+        return step.singles(rows);
+    }
+
+    private static Gemv.Normed through(Norm norm, DeviceBuffer x) {
+        return new Gemv.Normed(x.matrix(), CudaBackend.device(norm.weight()).address(), norm.eps());
+    }
+
+    private static void checkNarrow(DeviceBuffer dst) {
         if (dst.wide()) {
             throw new IllegalArgumentException(dst.name() + " is fp32: sums are kept in bf16");
         }
-        product(Result.ADD, dst, x, weight, rows);
     }
 
     private void product(
             Result result, DeviceBuffer dst, DeviceBuffer x, DeviceWeight weight, RowSpan rows) {
         Matrix w = weight.matrix();
-        if (x.wide() || w.cols() != x.cols() || w.rows() != dst.cols()) {
-            throw new IllegalArgumentException(
-                    weight.name() + " does not fit " + x.name() + " and " + dst.name());
+        if (x.wide()) {
+            throw new IllegalArgumentException(x.name() + " is fp32: products take bf16");
         }
-        gemv.launch(step.stream(), result, dst.matrix(), x.matrix(), w, step.singles(rows));
+        gemv.launch(step.stream(), result, dst.matrix(), x.matrix(), w, singles(rows));
         Rows several = step.several(rows);
         if (several.count() == 0) {
             return;
         }
-        if (vendor.gemm() != null) {
+        if (vendor.gemm() != null && result != Result.SWIGLU) {
             vendor.gemm().launch(result, dst.matrix(), x.matrix(), w, several);
         } else {
             gemm.launch(step.stream(), result, dst.matrix(), x.matrix(), w, several);

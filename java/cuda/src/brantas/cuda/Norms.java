@@ -3,42 +3,38 @@ package brantas.cuda;
 import brantas.cuda.driver.Module;
 import brantas.cuda.launch.GatedNorm;
 import brantas.cuda.launch.RmsNorm;
-import brantas.cuda.launch.SwiGlu;
-import brantas.op.DeltaShape;
+import brantas.op.Norm;
 import brantas.op.RowSpan;
 
-/// The norms and SwiGLU: one kernel each for all rows.
+/// The norms that are launches of their own: one kernel each for all rows.
 final class Norms {
     private final CurrentStep step;
     private final RmsNorm rms;
     private final GatedNorm gated;
-    private final SwiGlu swiGlu;
 
     Norms(CurrentStep step, Module module) {
         this.step = step;
         rms = new RmsNorm(module);
         gated = new GatedNorm(module);
-        swiGlu = new SwiGlu(module);
     }
 
-    void rms(DeviceBuffer dst, DeviceBuffer x, DeviceWeight weight, float eps, RowSpan rows) {
-        rms.launch(step.stream(), dst.matrix(), x.matrix(), weight.address(), step.all(rows), eps);
-    }
-
-    void swiGlu(DeviceBuffer dst, DeviceBuffer gateUp, RowSpan rows) {
-        swiGlu.launch(step.stream(), dst.matrix(), gateUp.matrix(), step.all(rows));
+    void rms(DeviceBuffer dst, DeviceBuffer x, Norm norm, RowSpan rows) {
+        long weight = CudaBackend.device(norm.weight()).address();
+        rms.launch(step.stream(), dst.matrix(), x.matrix(), weight, step.all(rows), norm.eps());
     }
 
     void gated(
             DeviceBuffer dst,
             DeviceBuffer o,
             DeviceBuffer projected,
-            DeviceWeight weight,
-            DeltaShape shape,
+            brantas.op.GatedNorm norm,
             RowSpan rows) {
         GatedNorm.Operands operands =
                 new GatedNorm.Operands(
-                        dst.matrix(), o.matrix(), projected.matrix(), weight.address());
-        gated.launch(step.stream(), operands, shape, step.all(rows));
+                        dst.matrix(),
+                        o.matrix(),
+                        projected.matrix(),
+                        CudaBackend.device(norm.weight()).address());
+        gated.launch(step.stream(), operands, norm.shape(), step.all(rows));
     }
 }

@@ -91,6 +91,8 @@ public final class Emulator {
         choose("COPIES", "eager");
         choose("STREAMS", "immediate");
         choose("KERNELS", "run");
+        choose("TRAFFIC", "ignore");
+        choose("DATA", "move");
         choose("MEMORY", 2L << 30);
         choose("CAPABILITY", "8.0");
         choose("DRIVER_VERSION", 12_060);
