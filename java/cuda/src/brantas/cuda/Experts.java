@@ -47,8 +47,7 @@ final class Experts {
     void route(Routes dst, DeviceBuffer x, DeviceWeight router, RowSpan rows) {
         Route.Workspace work =
                 new Route.Workspace(dst.logits().address(), dst.arrivals().address());
-        route.launch(
-                step.stream(), choice(dst), x.matrix(), router.matrix(), work, step.all(rows));
+        route.launch(step.stream(), choice(dst), x.matrix(), router.matrix(), work, step.all(rows));
     }
 
     void apply(DeviceBuffer dst, DeviceBuffer x, Routes routes, ExpertWeights w, RowSpan span) {

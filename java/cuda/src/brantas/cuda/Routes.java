@@ -14,7 +14,7 @@ import brantas.op.Routing;
 /// @param gates fp32 `[rows]`, of the shared expert
 /// @param logits fp32 `[rows, experts + 1]`, of the router at work
 /// @param arrivals of the router's blocks; zeros, as the device gives memory out, and again after
-///     each launch
+///   each launch
 /// @param order i32 `[rows · (perToken + 1)]`
 /// @param tiles four i32 each
 /// @param tileCount i32
@@ -45,8 +45,7 @@ record Routes(
                 store.allocate("expert ids", 4 * positions),
                 store.allocate("expert weights", 4 * positions),
                 store.allocate("shared gates", 4L * rows),
-                store.allocate(
-                        "router logits", Route.Workspace.logitBytes(shape.experts(), rows)),
+                store.allocate("router logits", Route.Workspace.logitBytes(shape.experts(), rows)),
                 store.allocate("router arrivals", Route.Workspace.arrivalBytes(rows)),
                 store.allocate("expert order", 4 * positions),
                 store.allocate("expert tiles", TILE_BYTES * (long) mostTiles(shape, rows)),

@@ -87,7 +87,9 @@ public final class Results {
         Map<String, @Nullable Object> about = new LinkedHashMap<>();
         Map<String, @Nullable Object> source = kernels.isEmpty() ? part("load") : kernels;
         source.forEach((key, value) -> {
-            if (!(value instanceof Iterable<?>) && !key.equals("step") && !key.equals("meaningful")) {
+            if (!(value instanceof Iterable<?>)
+                    && !key.equals("step")
+                    && !key.equals("meaningful")) {
                 about.put(key, value);
             }
         });

@@ -3,8 +3,9 @@ package brantas.cli.gpu;
 import java.util.List;
 import java.util.Locale;
 
-/// A roofline picture as SVG: a point for each kernel at its operations per byte and its speed, under
-/// the roof of the device's bandwidth and the rate of its tensor cores; both axes are logarithmic.
+/// A roofline picture as SVG: a point for each kernel at its operations per byte and its speed,
+/// under the roof of the device's bandwidth and the rate of its tensor cores; both axes are
+/// logarithmic.
 ///
 /// @param title above the picture
 /// @param bandwidth bytes per second, 0 where it is not known
@@ -148,7 +149,9 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
                 colour,
                 escaped(p.label));
         text(svg, across + 5, up - 4, "start", Integer.toString(index + 1));
-        String speed = String.format(Locale.ROOT, "%d  %s: %.3g TFLOP/s", index + 1, p.label, p.speed() * 1e-12);
+        String speed =
+                String.format(
+                        Locale.ROOT, "%d  %s: %.3g TFLOP/s", index + 1, p.label, p.speed() * 1e-12);
         add(
                 svg,
                 "<text x=\"%d\" y=\"%d\" font-size=\"10\" fill=\"%s\">%s</text>",
@@ -159,7 +162,13 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
     }
 
     private static void line(
-            StringBuilder svg, double x1, double y1, double x2, double y2, String colour, int width) {
+            StringBuilder svg,
+            double x1,
+            double y1,
+            double x2,
+            double y2,
+            String colour,
+            int width) {
         add(
                 svg,
                 "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%d\"/>",

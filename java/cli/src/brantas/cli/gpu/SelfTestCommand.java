@@ -106,7 +106,8 @@ public final class SelfTestCommand implements Callable<Integer> {
         List<Finding> wrong = findings.stream().filter(f -> !f.passed()).toList();
         // Hundreds of kernels that loaded are one line.
         List<Finding> shown = trial == Trial.LOAD ? wrong : findings;
-        shown.forEach(f -> io.line((f.passed() ? "ok    " : "WRONG ") + f.name() + ": " + f.text()));
+        shown.forEach(
+                f -> io.line((f.passed() ? "ok    " : "WRONG ") + f.name() + ": " + f.text()));
         io.line(findings.size() - wrong.size() + " of " + findings.size() + " as they should be");
         return wrong.isEmpty() ? 0 : FAILED;
     }

@@ -105,7 +105,13 @@ final class ChoiceCases {
             double upFlops = 4 * used * hidden;
             return List.of(
                     built("decode", UP, "gate, up", upBytes, upFlops, Layer::up),
-                    built("decode", DOWN, "down, weighted sum", downBytes, upFlops / 2, Layer::down),
+                    built(
+                            "decode",
+                            DOWN,
+                            "down, weighted sum",
+                            downBytes,
+                            upFlops / 2,
+                            Layer::down),
                     built(
                             "table",
                             UP + "+" + DOWN,
@@ -180,13 +186,7 @@ final class ChoiceCases {
         void up(int copy) {
             bench.launchers()
                     .expertGemv()
-                    .up(
-                            bench.stream(),
-                            innerRows(),
-                            x,
-                            experts,
-                            choices.get(copy),
-                            Rows.of(0, 1));
+                    .up(bench.stream(), innerRows(), x, experts, choices.get(copy), Rows.of(0, 1));
         }
 
         void down(int copy) {

@@ -21,9 +21,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.IntStream;
 
-/// Variants of dense products side by side at a model's shapes, and what a launch table would say of
-/// them for this device. A line is judged by how much longer than the best variant it takes, over
-/// all shapes.
+/// Variants of dense products side by side at a model's shapes, and what a launch table would say
+/// of them for this device. A line is judged by how much longer than the best variant it takes,
+/// over all shapes.
 final class Variants {
     /// Name of a finding whose text is a line of the table.
     static final String LINE = "line";
@@ -82,8 +82,7 @@ final class Variants {
     }
 
     /// So many rows by a weight with each setting, in microseconds.
-    private Map<Setting, Double> times(
-            String family, Size size, int rows, List<Setting> settings) {
+    private Map<Setting, Double> times(String family, Size size, int rows, List<Setting> settings) {
         Map<Setting, Double> times = new LinkedHashMap<>();
         try {
             Matrix x = bench.noise("x", rows, size.depth(), 1);
@@ -127,9 +126,7 @@ final class Variants {
             Gemv gemv = new Gemv(module, info, table);
             return Timing.of(
                             bench,
-                            i ->
-                                    gemv.launch(
-                                            bench.stream(), Gemm.Result.BF16, dst, x, w[i], rows),
+                            i -> gemv.launch(bench.stream(), Gemm.Result.BF16, dst, x, w[i], rows),
                             w.length,
                             effort)
                     .median();
@@ -173,8 +170,7 @@ final class Variants {
                 double small = times.getOrDefault(sides.getFirst(), 0.0);
                 double large = times.getOrDefault(sides.getLast(), 0.0);
                 int side = SIDES.getLast();
-                long tiles =
-                        (long) Math.ceilDiv(rows, side) * Math.ceilDiv(size.outputs(), side);
+                long tiles = (long) Math.ceilDiv(rows, side) * Math.ceilDiv(size.outputs(), side);
                 Map<Setting, Double> chosen = new LinkedHashMap<>();
                 for (int fewest : FEWEST) {
                     boolean enough = tiles >= (long) fewest * info.multiprocessors();

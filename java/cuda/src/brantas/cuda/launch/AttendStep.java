@@ -52,7 +52,7 @@ public final class AttendStep {
     ///
     /// @param address of `bytes(shape, rows, splits)`, aligned to 16 bytes
     /// @param arrivals of `arrivalBytes(shape, rows)`: whoever allocates them makes them zero, and
-    ///     each launch leaves them so
+    ///   each launch leaves them so
     /// @param rows at least as many as there are single rows
     /// @param splits at least as many as the longest of their sequences has
     public record Partials(long address, long arrivals, int rows, int splits) {

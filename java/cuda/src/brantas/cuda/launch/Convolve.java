@@ -44,7 +44,8 @@ public final class Convolve {
     /// @param dst bf16 `[rows, channels]`
     /// @param projected bf16 `[rows, shape.projected()]`, channels first
     /// @param weight address of fp32 `[channels, 4]`
-    /// @param window address of bf16 `[slot, 4, channels]`: the input of position p in place p mod 4
+    /// @param window address of bf16 `[slot, 4, channels]`: the input of position p in place p mod
+    ///   4
     public record Operands(Matrix dst, Matrix projected, long weight, long window) {}
 
     /// The sequences with several rows, as the step block lists them; their last three inputs go

@@ -46,7 +46,8 @@ public final class DeltaStep {
     /// The convolution in front of the rule.
     ///
     /// @param weight address of fp32 `[channels, 4]`
-    /// @param window address of bf16 `[slot, 4, channels]`: the input of position p in place p mod 4
+    /// @param window address of bf16 `[slot, 4, channels]`: the input of position p in place p mod
+    ///   4
     public record Convolution(long weight, long window) {}
 
     /// Moves each sequence's window and state by one token and writes what it answers.

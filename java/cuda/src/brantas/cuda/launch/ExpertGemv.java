@@ -9,8 +9,8 @@ import brantas.cuda.launch.ExpertGemm.Experts;
 import java.util.List;
 
 /// The mixture of experts for rows that are alone in their sequence, two launches without sorting:
-/// the kernels of `expert_gemv.cu`. Grid: up blocks of 8 inner columns × (row, slot), down blocks of
-/// 16 columns × rows.
+/// the kernels of `expert_gemv.cu`. Grid: up blocks of 8 inner columns × (row, slot), down blocks
+/// of 16 columns × rows.
 public final class ExpertGemv {
     /// What the router chose.
     ///

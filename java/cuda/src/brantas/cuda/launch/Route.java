@@ -85,7 +85,7 @@ public final class Route {
     ///
     /// @param logits of `logitBytes`
     /// @param arrivals of `arrivalBytes`: whoever allocates them makes them zero, and each launch
-    ///     leaves them so
+    ///   leaves them so
     public record Workspace(long logits, long arrivals) {
         /// Bytes that the logits of so many rows take.
         public static long logitBytes(int experts, int rows) {
