@@ -120,6 +120,7 @@ class BenchOnGpuTest {
     @Test
     void sizesAndStepsThatAreNotThereAreRefused() {
         Door.run("bench", "--backend", "cuda", "--kernels", "--model", "10T").refused("10T");
+        Door.run("bench", "--backend", "plain", "--kernels").refused("plain", "--backend cuda");
         Door.run("selftest", "frob", "--into", folder.toString()).refused("frob");
     }
 

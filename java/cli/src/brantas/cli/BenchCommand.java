@@ -103,6 +103,12 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private int kernels() {
+        if (!model.backend.equals("auto") && !model.backend.equals("cuda")) {
+            throw new BrantasException(
+                    "--kernels measures the kernels of a GPU and the backend is "
+                            + model.backend
+                            + ": use --backend cuda.");
+        }
         String size = model.model == null ? KernelTable.MODEL : model.model.toString();
         try (GpuLab lab = GpuLab.open(model.options(io))) {
             KernelTable table = KernelTable.measure(lab, size, json ? line -> {} : io::line);
