@@ -292,9 +292,7 @@ final class CudaBackend implements Backend {
             DeltaState state,
             StepBatch batch) {
         DeltaSlots slots = (DeltaSlots) state;
-        DeviceWeight conv = device(weights.conv());
-        delta.convolve(device(convolved), device(projected), conv, slots, batch);
-        delta.scan(device(dst), device(convolved), device(projected), weights, slots, batch);
+        delta.apply(device(dst), device(convolved), device(projected), weights, slots, batch);
     }
 
     @Override
@@ -318,6 +316,14 @@ final class CudaBackend implements Backend {
     public void gatedLinearAdd(
             Buffer dst, Buffer o, Buffer projected, GatedNorm norm, Weight weight, RowSpan rows) {
         linear.gatedAdd(device(dst), device(o), device(projected), norm, device(weight), rows);
+    }
+
+    @Override
+    public void normRoute(
+            Routing dst, Buffer x, Norm norm, Buffer normed, Weight router, RowSpan rows) {
+        if (!experts.routeNormed((Routes) dst, device(x), norm, device(normed), router, rows)) {
+            Backend.super.normRoute(dst, x, norm, normed, router, rows);
+        }
     }
 
     @Override

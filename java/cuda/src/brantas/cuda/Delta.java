@@ -2,6 +2,7 @@ package brantas.cuda;
 
 import brantas.cuda.driver.DeviceMemory;
 import brantas.cuda.driver.Module;
+import brantas.cuda.driver.Rows;
 import brantas.cuda.launch.Convolve;
 import brantas.cuda.launch.DeltaForm;
 import brantas.cuda.launch.DeltaOperands;
@@ -30,10 +31,6 @@ final class Delta {
     private final DeltaPrepare prepare;
     private final DeltaScan scan;
     private @Nullable Room room;
-    private @Nullable Convolution begun;
-
-    /// What single rows still need of [#convolve] when the rule runs over them.
-    private record Convolution(DeltaSlots state, DeviceWeight weight) {}
 
     /// Memory between the two halves of the chunked form.
     private record Room(DeviceMemory memory, DeltaShape shape, int rows, int sequences) {
@@ -83,25 +80,10 @@ final class Delta {
         return new DeltaWorkspace(now.memory().address(), form, shape, now.rows(), now.sequences());
     }
 
-    /// Rows of sequences with several; those of single rows never exist, see [#single].
-    void convolve(
-            DeviceBuffer dst,
-            DeviceBuffer projected,
-            DeviceWeight weight,
-            DeltaSlots state,
-            StepBatch batch) {
-        Convolve.Operands operands =
-                new Convolve.Operands(
-                        dst.matrix(),
-                        projected.matrix(),
-                        weight.address(),
-                        state.window().address());
-        convolve.launch(step.stream(), operands, step.address(), step.tiles(Convolve.TILE));
-        begun = new Convolution(state, weight);
-    }
-
-    /// The rule over a layer whose [#convolve] was the last.
-    void scan(
+    /// Convolution and rule.
+    ///
+    /// @param convolved room for the rows of longer sequences; those of single rows never exist
+    void apply(
             DeviceBuffer dst,
             DeviceBuffer convolved,
             DeviceBuffer projected,
@@ -117,30 +99,29 @@ final class Delta {
                         CudaBackend.device(weights.aLog()).address(),
                         CudaBackend.device(weights.dtBias()).address(),
                         state.state().address());
-        single(operands, state, batch);
-        several(operands, state, batch);
-    }
-
-    /// Convolution and rule of single rows.
-    private void single(DeltaOperands operands, DeltaSlots state, StepBatch batch) {
-        Convolution of = begun;
-        if (of == null || !of.state().equals(state)) {
-            throw new IllegalStateException("the delta rule runs behind its layer's convolution");
-        }
         DeltaStep.Convolution convolution =
-                new DeltaStep.Convolution(of.weight().address(), state.window().address());
-        single.launch(
-                step.stream(), operands, convolution, step.address(), step.singles(batch.span()));
+                new DeltaStep.Convolution(
+                        CudaBackend.device(weights.conv()).address(), state.window().address());
+        Rows singles = step.singles(batch.span());
+        single.launch(step.stream(), operands, convolution, step.address(), singles);
+        if (step.several(batch.span()).count() > 0) {
+            several(operands, convolution, batch);
+        }
     }
 
-    /// The rule of sequences with several rows.
-    private void several(DeltaOperands operands, DeltaSlots state, StepBatch batch) {
-        if (step.several(batch.span()).count() == 0) {
-            return;
-        }
+    /// Sequences with several rows.
+    private void several(
+            DeltaOperands operands, DeltaStep.Convolution convolution, StepBatch batch) {
+        Convolve.Operands inputs =
+                new Convolve.Operands(
+                        operands.convolved(),
+                        operands.projected(),
+                        convolution.weight(),
+                        convolution.window());
+        convolve.launch(step.stream(), inputs, step.address(), step.tiles(Convolve.TILE));
         int rows = batch.rows();
         int sequences = batch.sequences() - step.singles(batch.span()).count();
-        DeltaWorkspace work = room(state.shape(), rows, sequences);
+        DeltaWorkspace work = room(operands.shape(), rows, sequences);
         prepare.launch(step.stream(), operands, step.address(), work, rows, sequences);
         scan.launch(step.stream(), operands, step.address(), work, sequences);
     }

@@ -7,9 +7,12 @@ import brantas.cuda.launch.ExpertGemm;
 import brantas.cuda.launch.ExpertGemv;
 import brantas.cuda.launch.ExpertGemv.Choice;
 import brantas.cuda.launch.ExpertOrder;
+import brantas.cuda.launch.Matrix;
 import brantas.cuda.launch.Route;
 import brantas.op.ExpertShape;
+import brantas.op.Norm;
 import brantas.op.RowSpan;
+import brantas.op.Weight;
 import brantas.settings.BrantasException;
 
 /// The mixture of experts: single rows read the weights of their own experts in two launches; the
@@ -45,9 +48,36 @@ final class Experts {
     }
 
     void route(Routes dst, DeviceBuffer x, DeviceWeight router, RowSpan rows) {
-        Route.Workspace work =
-                new Route.Workspace(dst.logits().address(), dst.arrivals().address());
-        route.launch(step.stream(), choice(dst), x.matrix(), router.matrix(), work, step.all(rows));
+        route.launch(
+                step.stream(),
+                choice(dst),
+                x.matrix(),
+                router.matrix(),
+                dst.work(),
+                step.all(rows));
+    }
+
+    /// Norm and router of a few rows in one launch.
+    ///
+    /// @return false if nothing was done, because there are others
+    boolean routeNormed(
+            Routes dst,
+            DeviceBuffer x,
+            Norm norm,
+            DeviceBuffer normed,
+            Weight router,
+            RowSpan span) {
+        Rows rows = step.singles(span);
+        if (rows.count() == 0
+                || rows.count() > Route.NORMED_TOGETHER
+                || step.several(span).count() > 0) {
+            return false;
+        }
+        long weight = CudaBackend.device(norm.weight()).address();
+        Route.Unnormed from = new Route.Unnormed(x.matrix(), weight, norm.eps(), normed.matrix());
+        Matrix matrix = CudaBackend.device(router).matrix();
+        route.launch(step.stream(), choice(dst), from, matrix, dst.work(), rows);
+        return true;
     }
 
     void apply(DeviceBuffer dst, DeviceBuffer x, Routes routes, ExpertWeights w, RowSpan span) {

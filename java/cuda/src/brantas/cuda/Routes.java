@@ -36,6 +36,11 @@ record Routes(
         implements Routing {
     private static final int TILE_BYTES = 16;
 
+    /// Where the blocks of the router meet.
+    Route.Workspace work() {
+        return new Route.Workspace(logits.address(), arrivals.address());
+    }
+
     static Routes of(Store store, ExpertShape shape, int hidden, int rows) {
         long positions = (long) rows * (shape.perToken() + 1);
         int widest = Math.max(shape.inner(), shape.sharedInner());
