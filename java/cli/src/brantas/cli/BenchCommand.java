@@ -134,11 +134,10 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private void sum(String step, Sum sum) {
-        String format = "%-13s %d kernels, %.1f µs busy, %.1f µs gaps, %.1f µs host";
         io.line(
                 String.format(
                         Locale.ROOT,
-                        format,
+                        "%-13s %d kernels, %.1f µs busy, %.1f µs gaps, %.1f µs host",
                         step,
                         sum.kernels(),
                         sum.busy(),

@@ -63,9 +63,9 @@ public final class ChromeTrace {
         for (int i = 1; i < kernels.size(); i++) {
             Piece before = kernels.get(i - 1);
             Piece after = kernels.get(i);
-            double end = before.start() + before.micros();
-            if (after.start() > end) {
-                gaps.add(new Gap(before.name() + " – " + after.name(), end, after.start()));
+            double free = before.start() + before.micros();
+            if (after.start() > free) {
+                gaps.add(new Gap(before.name() + " – " + after.name(), free, after.start()));
             }
         }
         return gaps;

@@ -63,13 +63,11 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
                         HEIGHT - BOTTOM,
                         TOP);
         StringBuilder svg = new StringBuilder();
-        add(
-                svg,
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\""
+        add(svg, String.format(Locale.ROOT, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\""
                         + " font-family=\"sans-serif\" font-size=\"12\">",
                 WIDTH,
-                HEIGHT);
-        add(svg, "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>");
+                HEIGHT));
+        add(svg, "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>");
         text(svg, LEFT, 28, "start", title);
         grid(svg, x, y);
         roof(svg, x, y, ridge);
@@ -141,24 +139,20 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
                 };
         double across = x.at(p.intensity());
         double up = y.at(p.speed());
-        add(
-                svg,
-                "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"><title>%s</title></circle>",
+        add(svg, String.format(Locale.ROOT, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"><title>%s</title></circle>",
                 across,
                 up,
                 colour,
-                escaped(p.label));
+                escaped(p.label)));
         text(svg, across + 5, up - 4, "start", Integer.toString(index + 1));
         String speed =
                 String.format(
                         Locale.ROOT, "%d  %s: %.3g TFLOP/s", index + 1, p.label, p.speed() * 1e-12);
-        add(
-                svg,
-                "<text x=\"%d\" y=\"%d\" font-size=\"10\" fill=\"%s\">%s</text>",
+        add(svg, String.format(Locale.ROOT, "<text x=\"%d\" y=\"%d\" font-size=\"10\" fill=\"%s\">%s</text>",
                 WIDTH - RIGHT + 16,
                 TOP + 13 * index,
                 colour,
-                escaped(speed));
+                escaped(speed)));
     }
 
     private static void line(
@@ -169,32 +163,29 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
             double y2,
             String colour,
             int width) {
-        add(
-                svg,
-                "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%d\"/>",
+        add(svg, String.format(Locale.ROOT, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%d\"/>",
                 x1,
                 y1,
                 x2,
                 y2,
                 colour,
-                width);
+                width));
     }
 
     private static void text(StringBuilder svg, double x, double y, String anchor, String text) {
-        add(
-                svg,
-                "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>",
+        add(svg, String.format(Locale.ROOT, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>",
                 x,
                 y,
                 anchor,
-                escaped(text));
+                escaped(text)));
     }
 
     private static String escaped(String text) {
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
     }
 
-    private static void add(StringBuilder svg, String format, Object... values) {
-        svg.append(String.format(Locale.ROOT, format, values)).append('\n');
+    private static void add(StringBuilder svg, String element) {
+        svg.append(element).append('
+');
     }
 }

@@ -177,7 +177,7 @@ final class DeltaCases {
                     bench.noise("convolved", rows, shape.channels(), 1),
                     bench.room("chunks", bytes),
                     bench.room("answers", 2L * rows * shape.valueWidth()),
-                    bench.room("state", (long) (4 * DIM * DIM) * shape.valueHeads()),
+                    bench.room("state", (long) stateBytes()),
                     parameters(bench, shape));
         }
     }

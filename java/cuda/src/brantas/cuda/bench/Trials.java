@@ -108,7 +108,7 @@ final class Trials {
         long bytes =
                 bench.emulated()
                         ? 1 << 20
-                        : Math.min(1L << 30, bench.device().freeMemory() / 4 >>> 20 << 20);
+                        : Math.min(1L << 30, (bench.device().freeMemory() / 4) & -(1L << 20));
         try {
             DeviceMemory from = bench.room("copied from", bytes);
             DeviceMemory to = bench.room("copied to", bytes);
