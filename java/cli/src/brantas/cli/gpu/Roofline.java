@@ -63,10 +63,14 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
                         HEIGHT - BOTTOM,
                         TOP);
         StringBuilder svg = new StringBuilder();
-        add(svg, String.format(Locale.ROOT, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\""
-                        + " font-family=\"sans-serif\" font-size=\"12\">",
-                WIDTH,
-                HEIGHT));
+        add(
+                svg,
+                String.format(
+                        Locale.ROOT,
+                        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\""
+                                + " font-family=\"sans-serif\" font-size=\"12\">",
+                        WIDTH,
+                        HEIGHT));
         add(svg, "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>");
         text(svg, LEFT, 28, "start", title);
         grid(svg, x, y);
@@ -139,20 +143,28 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
                 };
         double across = x.at(p.intensity());
         double up = y.at(p.speed());
-        add(svg, String.format(Locale.ROOT, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"><title>%s</title></circle>",
-                across,
-                up,
-                colour,
-                escaped(p.label)));
+        add(
+                svg,
+                String.format(
+                        Locale.ROOT,
+                        "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"><title>%s</title></circle>",
+                        across,
+                        up,
+                        colour,
+                        escaped(p.label)));
         text(svg, across + 5, up - 4, "start", Integer.toString(index + 1));
         String speed =
                 String.format(
                         Locale.ROOT, "%d  %s: %.3g TFLOP/s", index + 1, p.label, p.speed() * 1e-12);
-        add(svg, String.format(Locale.ROOT, "<text x=\"%d\" y=\"%d\" font-size=\"10\" fill=\"%s\">%s</text>",
-                WIDTH - RIGHT + 16,
-                TOP + 13 * index,
-                colour,
-                escaped(speed)));
+        add(
+                svg,
+                String.format(
+                        Locale.ROOT,
+                        "<text x=\"%d\" y=\"%d\" font-size=\"10\" fill=\"%s\">%s</text>",
+                        WIDTH - RIGHT + 16,
+                        TOP + 13 * index,
+                        colour,
+                        escaped(speed)));
     }
 
     private static void line(
@@ -163,21 +175,29 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
             double y2,
             String colour,
             int width) {
-        add(svg, String.format(Locale.ROOT, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%d\"/>",
-                x1,
-                y1,
-                x2,
-                y2,
-                colour,
-                width));
+        add(
+                svg,
+                String.format(
+                        Locale.ROOT,
+                        "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%d\"/>",
+                        x1,
+                        y1,
+                        x2,
+                        y2,
+                        colour,
+                        width));
     }
 
     private static void text(StringBuilder svg, double x, double y, String anchor, String text) {
-        add(svg, String.format(Locale.ROOT, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>",
-                x,
-                y,
-                anchor,
-                escaped(text)));
+        add(
+                svg,
+                String.format(
+                        Locale.ROOT,
+                        "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>",
+                        x,
+                        y,
+                        anchor,
+                        escaped(text)));
     }
 
     private static String escaped(String text) {
@@ -185,7 +205,6 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
     }
 
     private static void add(StringBuilder svg, String element) {
-        svg.append(element).append('
-');
+        svg.append(element).append('\n');
     }
 }
