@@ -103,10 +103,12 @@ class ResultsTest {
     @Test
     void aRunWithoutKernelsHasResultsToo() throws Exception {
         leave("steps.tsv", "build\tfailed\t2\tthere is no nvcc\n");
+        leave("predict.json", "");
         Document svg = picture();
         assertThat(svg.getElementsByTagName("circle").getLength()).isZero();
         Map<String, @Nullable Object> all = object(folder.resolve("RESULTS-none.json"));
         assertThat(all).containsEntry("passed", false).containsEntry("kernels", List.of());
+        assertThat(String.valueOf(all.get("unreadable"))).contains("predict.json");
     }
 
     private Document picture() throws Exception {

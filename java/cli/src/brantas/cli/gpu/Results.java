@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
 /// of JSON each. Steps that failed or were skipped are listed like the others.
 public final class Results {
     private final Path from;
+    private final List<String> unreadable = new ArrayList<>();
 
     /// @param from the folder
     public Results(Path from) {
@@ -40,6 +41,7 @@ public final class Results {
         all.put("machine", machine());
         all.put("steps", steps);
         all.put("kernels", cases);
+        all.put("unreadable", List.copyOf(unreadable));
         String gpu = gpuName(String.valueOf(about(kernels).getOrDefault("device", "none")));
         List<Path> written = new ArrayList<>();
         written.add(file(to, "RESULTS-" + gpu + ".json"));
@@ -80,7 +82,13 @@ public final class Results {
             return Map.of();
         }
         String name = file.toString();
-        return Json.object(name, Json.read(name, Json.file(file)));
+        try {
+            return Json.object(name, Json.read(name, Json.file(file)));
+        } catch (BrantasException e) {
+            // What a step left half written must not keep the results of the others.
+            unreadable.add(String.valueOf(e.getMessage()));
+            return Map.of();
+        }
     }
 
     private Map<String, @Nullable Object> about(Map<String, @Nullable Object> kernels) {

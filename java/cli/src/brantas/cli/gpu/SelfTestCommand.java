@@ -125,6 +125,7 @@ public final class SelfTestCommand implements Callable<Integer> {
         try (GpuLab lab = GpuLab.open(options())) {
             KernelTable table = KernelTable.measure(lab, model, io::line);
             Json.write(into.resolve("kernels.json"), table.json());
+            io.line(table.times().size() + " launches measured");
         }
         return 0;
     }
