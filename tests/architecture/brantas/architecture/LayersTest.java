@@ -149,6 +149,11 @@ class LayersTest {
     }
 
     @Test
+    void predictionsKnowConfigurationsOnly() {
+        only("brantas.predict", "brantas.predict", "brantas.format");
+    }
+
+    @Test
     void applicationsUseTheFrontDoor() {
         noClasses()
                 .that()
@@ -166,6 +171,7 @@ class LayersTest {
                         "brantas.cache..",
                         "brantas.sample..",
                         "brantas.engine..",
+                        "brantas.predict..",
                         "brantas.text..",
                         "brantas.token..",
                         "brantas.vocabulary..",

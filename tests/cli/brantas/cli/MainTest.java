@@ -26,7 +26,7 @@ class MainTest {
         Door door = argument.isEmpty() ? Door.run() : Door.run(argument);
         assertThat(door.fine().out())
                 .contains("chat", "run", "batch", "inspect", "tokenize", "detokenize")
-                .contains("render", "logits", "bench", "doctor");
+                .contains("render", "logits", "bench", "predict", "doctor");
     }
 
     @ParameterizedTest
@@ -41,6 +41,7 @@ class MainTest {
                 "render",
                 "logits",
                 "bench",
+                "predict",
                 "doctor"
             })
     void everyCommandHasHelp(String command) {
@@ -86,6 +87,14 @@ class MainTest {
                 "batch --in x --out y --concurrency 0|--concurrency",
                 "bench --generate 1|--generate",
                 "bench --random 10T|10T",
+                "predict --model 9B|--gpu",
+                "predict --gpu h100|--model",
+                "predict --model 10T --gpu h100|10T|35B-A3B",
+                "predict --model 9B --gpu h900|h900|h100",
+                "predict --model 9B --gpu h100 --context 0|--context|0",
+                "predict --model 9B --gpu h100 --batch -3|--batch|-3",
+                "predict --model 9B --gpu h100 --prompt 0|--prompt",
+                "predict --model 9B --gpu h100 --chunk 9999999|--chunk",
                 "chat --threads x|x|--threads");
     }
 

@@ -173,6 +173,7 @@ public final class Main {
         all.put("render", RenderCommand::new);
         all.put("logits", LogitsCommand::new);
         all.put("bench", BenchCommand::new);
+        all.put("predict", PredictCommand::new);
         all.put("selftest", SelfTestCommand::new);
         all.put("doctor", DoctorCommand::new);
         return all;

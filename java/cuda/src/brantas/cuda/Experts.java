@@ -7,6 +7,7 @@ import brantas.cuda.launch.ExpertGemm;
 import brantas.cuda.launch.ExpertGemv;
 import brantas.cuda.launch.ExpertGemv.Choice;
 import brantas.cuda.launch.ExpertOrder;
+import brantas.cuda.launch.Gemv;
 import brantas.cuda.launch.Matrix;
 import brantas.cuda.launch.Route;
 import brantas.op.ExpertShape;
@@ -68,14 +69,13 @@ final class Experts {
             Weight router,
             RowSpan span) {
         Rows rows = step.singles(span);
-        if (rows.count() == 0
-                || rows.count() > Route.NORMED_TOGETHER
-                || step.several(span).count() > 0) {
+        Matrix matrix = CudaBackend.device(router).matrix();
+        int most = Math.min(Route.NORMED_TOGETHER, Gemv.fusedRows(matrix.cols()));
+        if (rows.count() == 0 || rows.count() > most || step.several(span).count() > 0) {
             return false;
         }
         long weight = CudaBackend.device(norm.weight()).address();
         Route.Unnormed from = new Route.Unnormed(x.matrix(), weight, norm.eps(), normed.matrix());
-        Matrix matrix = CudaBackend.device(router).matrix();
         route.launch(step.stream(), choice(dst), from, matrix, dst.work(), rows);
         return true;
     }
