@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -43,7 +44,8 @@ class BenchOnGpuTest {
             List<Map<String, @Nullable Object>> events, long process, long lane) {
         return events.stream()
                 .filter(e -> "X".equals(e.get("ph")))
-                .filter(e -> e.get("pid").equals(process) && e.get("tid").equals(lane))
+                .filter(e -> Objects.equals(e.get("pid"), process))
+                .filter(e -> Objects.equals(e.get("tid"), lane))
                 .toList();
     }
 
@@ -57,7 +59,7 @@ class BenchOnGpuTest {
         assertThat(trace).containsEntry("emulated", true).containsEntry("prompt_tokens", 5L);
         List<Map<String, @Nullable Object>> events =
                 Json.objects("traceEvents", trace.get("traceEvents"));
-        assertThat(events.stream().filter(e -> e.get("name").equals("thread_name"))).hasSize(8);
+        assertThat(events.stream().filter(e -> "thread_name".equals(e.get("name")))).hasSize(8);
         for (long process = 1; process <= 2; process++) {
             List<Map<String, @Nullable Object>> kernels = spans(events, process, 0);
             assertThat(kernels).hasSizeGreaterThan(30);

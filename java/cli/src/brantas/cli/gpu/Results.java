@@ -123,13 +123,27 @@ public final class Results {
         List<Map<String, @Nullable Object>> all = new ArrayList<>();
         for (Map<String, @Nullable Object> c : objects(kernels, "cases")) {
             Map<String, @Nullable Object> row = new LinkedHashMap<>(c);
-            Double guess =
-                    predicted.get(c.get("phase") + "/" + c.get("kernel") + "/" + c.get("purpose"));
+            Double guess = guess(predicted, c);
             row.put("predicted_microseconds", guess);
             row.put("of_predicted", guess == null ? null : number(c, "microseconds") / guess);
             all.add(row);
         }
         return all;
+    }
+
+    /// What was predicted for a launch; a prediction may name the family of a variant only.
+    private static @Nullable Double guess(
+            Map<String, Double> predicted, Map<String, @Nullable Object> launch) {
+        String kernel = String.valueOf(launch.get("kernel"));
+        String family = kernel.replaceAll("_[^_]*$", "");
+        for (String name : List.of(kernel, family)) {
+            Double guess =
+                    predicted.get(launch.get("phase") + "/" + name + "/" + launch.get("purpose"));
+            if (guess != null) {
+                return guess;
+            }
+        }
+        return null;
     }
 
     private static double number(Map<String, @Nullable Object> row, String key) {
