@@ -125,7 +125,8 @@ public final class Results {
             Map<String, @Nullable Object> row = new LinkedHashMap<>(c);
             Double guess = guess(predicted, c);
             row.put("predicted_microseconds", guess);
-            row.put("of_predicted", guess == null ? null : number(c, "microseconds") / guess);
+            boolean compared = guess != null && !Boolean.TRUE.equals(c.get("emulated"));
+            row.put("of_predicted", compared ? number(c, "microseconds") / guess : null);
             all.add(row);
         }
         return all;

@@ -95,12 +95,12 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
     private static void grid(StringBuilder svg, Axis x, Axis y) {
         for (int power = x.low(); power <= x.high(); power++) {
             double at = x.at(Math.pow(10, power));
-            line(svg, at, y.from(), at, y.to(), "#dddddd", 1);
+            line(svg, at, y.from(), at, y.to(), false);
             text(svg, at, y.from() + 18, "middle", number(power));
         }
         for (int power = y.low(); power <= y.high(); power++) {
             double at = y.at(Math.pow(10, power));
-            line(svg, x.from(), at, x.to(), at, "#dddddd", 1);
+            line(svg, x.from(), at, x.to(), at, false);
             text(svg, x.from() - 6, at + 4, "end", number(power - 12));
         }
         text(svg, (x.from() + x.to()) / 2, y.from() + 42, "middle", "operations per byte");
@@ -125,12 +125,11 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
                     y.at(begin * bandwidth),
                     x.at(end),
                     y.at(Math.min(end * bandwidth, Math.pow(10, y.high()))),
-                    "#444444",
-                    2);
+                    true);
         }
         if (flops > 0) {
             double height = y.at(flops);
-            line(svg, x.at(ridge), height, x.to(), height, "#444444", 2);
+            line(svg, x.at(ridge), height, x.to(), height, true);
         }
     }
 
@@ -167,25 +166,21 @@ public record Roofline(String title, double bandwidth, double flops, List<Point>
                         escaped(speed)));
     }
 
+    /// Thin lines are the grid, thick ones the roof.
     private static void line(
-            StringBuilder svg,
-            double x1,
-            double y1,
-            double x2,
-            double y2,
-            String colour,
-            int width) {
+            StringBuilder svg, double x1, double y1, double x2, double y2, boolean thick) {
         add(
                 svg,
                 String.format(
                         Locale.ROOT,
-                        "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%d\"/>",
+                        "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" %s/>",
                         x1,
                         y1,
                         x2,
                         y2,
-                        colour,
-                        width));
+                        thick
+                                ? "stroke=\"#444444\" stroke-width=\"2\""
+                                : "stroke=\"#dddddd\" stroke-width=\"1\""));
     }
 
     private static void text(StringBuilder svg, double x, double y, String anchor, String text) {
