@@ -287,6 +287,14 @@ TEST(arithmetic_is_that_of_the_library) {
         check_close(sigmoid(x), 1 / (1 + std::exp(-d)), 0x1p-22, "sigmoid");
         check_close(softplus(x), x > 20 ? d : std::log1p(std::exp(d)), 20 * 0x1p-22, "softplus");
     }
+    // Exponential, sum, quotient and product round; below the normal numbers the exponential has an absolute error.
+    for (f32 x : {0.0f, 1e-30f, 20.0f, 80.0f, 88.0f, 90.0f, 104.0f, 1e4f, 1e30f}) {
+        for (f32 signed_x : {x, -x}) {
+            auto d = static_cast<double>(signed_x);
+            double y = d / (1 + std::exp(-d));
+            check_close(silu(signed_x), y, 0x1p-21 * std::abs(y) + 0x1p-148 * std::abs(d), "silu of " + std::to_string(d));
+        }
+    }
     check_equal(exponential2_fast(-127.0f), 0.0f, "a result below the normal numbers");
     check_equal(exponential2_fast(-126.0f), 0x1p-126f, "the smallest normal number");
     check_equal(fma32(1 + 0x1p-23f, 1 - 0x1p-23f, -1.0f), -0x1p-46f, "fma32");

@@ -17,10 +17,12 @@ import org.junit.jupiter.api.Test;
 
 /// Which launches go through the shim, and that they are launches like the others: the emulated
 /// device counts those that came with the attribute, and refuses them before compute capability
-/// 9.0. The kernel is SwiGLU with another value in every element.
+/// 9.0. The kernel is RMSNorm with another value in every element: weights double from column to
+/// column, and eps keeps the rows apart.
 class ProgrammaticLaunchTest {
     private static final int ROWS = 3;
     private static final int COLS = 40;
+    private static final float EPS = 1;
     private static final String ABOVE = "9.0";
     private static final String BELOW = "8.0";
 
@@ -37,6 +39,7 @@ class ProgrammaticLaunchTest {
         final Module module;
         final Function function;
         final DeviceMemory input;
+        final DeviceMemory weight;
         final DeviceMemory output;
         final PinnedMemory host;
 
@@ -49,35 +52,43 @@ class ProgrammaticLaunchTest {
             stream = this.device.stream("main");
             Emulator.choose("CAPABILITY", code);
             module = this.device.load(Emulator.kernels(), Manifest.read());
-            function = module.function(swiglu(false));
+            function = module.function(rmsNorm(false));
             Emulator.choose("CAPABILITY", device);
-            input = this.device.allocate("input", ROWS * 2 * COLS * 2);
+            input = this.device.allocate("input", ROWS * COLS * 2);
+            weight = this.device.allocate("weight", COLS * 4);
             output = this.device.allocate("output", ROWS * COLS * 2);
             host = this.device.allocatePinned("host", input.bytes());
-            for (int i = 0; i < ROWS * 2 * COLS; i++) {
+            for (int i = 0; i < COLS; i++) {
+                host.segment().setAtIndex(ValueLayout.JAVA_FLOAT, i, Math.scalb(1f, i));
+            }
+            stream.copyIn(weight, 0, host, 0, weight.bytes());
+            stream.synchronize();
+            for (int i = 0; i < ROWS * COLS; i++) {
                 host.segment().setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (0x3f00 + i));
             }
             stream.copyIn(input, host);
             stream.synchronize();
         }
 
-        static Kernel swiglu(boolean shared) {
+        static Kernel rmsNorm(boolean shared) {
             Kernel.Builder builder =
-                    Kernel.named("swiglu")
+                    Kernel.named("rms_norm")
                             .address("dst")
-                            .address("gate_up")
+                            .address("x")
+                            .address("weight")
                             .rows("rows")
-                            .int32("inner")
+                            .int32("cols")
                             .int32("dst_stride")
-                            .int32("gate_up_stride")
-                            .int32("padding")
+                            .int32("x_stride")
+                            .float32("eps")
                             .block(256);
-            return shared ? builder.sharedVariable().build() : builder.build();
+            return (shared ? builder.sharedVariable() : builder.shared(32)).build();
         }
 
         Function written(Function function, Rows rows) {
-            function.begin().address(output.address()).address(input.address()).rows(rows);
-            return function.int32(COLS).int32(COLS).int32(2 * COLS).int32(0);
+            function.begin().address(output.address()).address(input.address());
+            function.address(weight.address()).rows(rows);
+            return function.int32(COLS).int32(COLS).int32(COLS).float32(EPS);
         }
 
         void launch() {
@@ -153,7 +164,7 @@ class ProgrammaticLaunchTest {
             assertThat(bench.result()).isEqualTo(plain);
             assertThat(programmatic()).isZero();
             // The question is the function's, not the image's.
-            Function made = bench.module.function(Bench.swiglu(false));
+            Function made = bench.module.function(Bench.rmsNorm(false));
             bench.written(made, Rows.of(0, ROWS)).launch(bench.stream, ROWS, 1, 1);
             assertThat(programmatic()).isEqualTo(1);
         }
@@ -179,7 +190,7 @@ class ProgrammaticLaunchTest {
             bench.launch();
             short[] all = bench.result();
             bench.stream.fill(bench.output, 0, bench.output.bytes(), (byte) 0);
-            Function shared = bench.module.function(Bench.swiglu(true));
+            Function shared = bench.module.function(Bench.rmsNorm(true));
             // One block, one row; more shared memory than a kernel gets unasked.
             bench.written(shared, Rows.of(1, 2)).launch(bench.stream, 1, 1, 1, 100_000);
             bench.written(shared, Rows.of(1, 2)).launch(bench.stream, 0, 1, 1, 100_000);
@@ -200,8 +211,8 @@ class ProgrammaticLaunchTest {
             assertThatThrownBy(bench::launch)
                     .isInstanceOf(DeviceException.class)
                     .hasMessageStartingWith(
-                            "cuLaunchKernelEx failed for kernel swiglu (grid 3×1×1, block 256,"
-                                    + " shared 0, dst 0x");
+                            "cuLaunchKernelEx failed for kernel rms_norm (grid 3×1×1, block 256,"
+                                    + " shared 32, dst 0x");
             bench.launch();
             bench.stream.synchronize();
         }
@@ -214,7 +225,7 @@ class ProgrammaticLaunchTest {
             Emulator.choose("KERNELS", "skip");
             Rows rows = Rows.of(0, ROWS);
             long allocated = Long.MAX_VALUE;
-            for (int round = 0; round < 3 && allocated > 0; round++) {
+            for (int round = 0; round < 10 && allocated > 0; round++) {
                 long before = threads.getCurrentThreadAllocatedBytes();
                 for (int i = 0; i < 1000; i++) {
                     bench.written(bench.function, rows).launch(bench.stream, ROWS, 1, 1);

@@ -31,7 +31,8 @@ import org.junit.jupiter.api.io.TempDir;
 class ShimTest {
     private static final Path HOME = Path.of(System.getProperty("brantas.home"));
     private static final int ROWS = 3;
-    private static final int INNER = 40;
+    private static final int COLS = 40;
+    private static final int SHARED = 32;
     private static final int NOT_SUPPORTED = 801;
     private static final int INVALID_HANDLE = 400;
 
@@ -41,6 +42,7 @@ class ShimTest {
     private final MemorySegment answer = arena.allocate(JAVA_LONG);
     private long function;
     private long source;
+    private long weight;
     private long result;
 
     @TempDir private Path folder;
@@ -53,14 +55,17 @@ class ShimTest {
         byte[] image = Files.readAllBytes(HOME.resolve("target/emulator/kernels.so"));
         check("cuModuleLoadData", answer, arena.allocateFrom(ValueLayout.JAVA_BYTE, image));
         MemorySegment module = MemorySegment.ofAddress(answer.get(JAVA_LONG, 0));
-        check("cuModuleGetFunction", answer, module, arena.allocateFrom("swiglu"));
+        check("cuModuleGetFunction", answer, module, arena.allocateFrom("rms_norm"));
         function = answer.get(JAVA_LONG, 0);
-        check("cuMemAlloc_v2", answer, (long) ROWS * 2 * INNER * Short.BYTES);
+        check("cuMemAlloc_v2", answer, (long) ROWS * COLS * Short.BYTES);
         source = answer.get(JAVA_LONG, 0);
-        check("cuMemAlloc_v2", answer, (long) ROWS * INNER * Short.BYTES);
+        check("cuMemAlloc_v2", answer, (long) COLS * Float.BYTES);
+        weight = answer.get(JAVA_LONG, 0);
+        check("cuMemsetD8_v2", weight, (byte) 0x3f, (long) COLS * Float.BYTES);
+        check("cuMemAlloc_v2", answer, (long) ROWS * COLS * Short.BYTES);
         result = answer.get(JAVA_LONG, 0);
-        check("cuMemsetD8_v2", result, (byte) 0, (long) ROWS * INNER * Short.BYTES);
-        short[] values = new short[ROWS * 2 * INNER];
+        check("cuMemsetD8_v2", result, (byte) 0, (long) ROWS * COLS * Short.BYTES);
+        short[] values = new short[ROWS * COLS];
         for (int i = 0; i < values.length; i++) {
             values[i] = (short) (0x3f00 + i);
         }
@@ -73,6 +78,7 @@ class ShimTest {
     void release() throws Throwable {
         choose("8.0");
         check("cuMemFree_v2", source);
+        check("cuMemFree_v2", weight);
         check("cuMemFree_v2", result);
         check("cuDevicePrimaryCtxRelease_v2", 0);
         arena.close();
@@ -89,7 +95,7 @@ class ShimTest {
                 256,
                 1,
                 1,
-                0,
+                SHARED,
                 MemorySegment.NULL,
                 parameters(),
                 MemorySegment.NULL);
@@ -217,24 +223,26 @@ class ShimTest {
     private LaunchRequest request() {
         return new LaunchRequest(arena, function, parameters().address())
                 .grid(ROWS, 1, 1)
-                .block(256, 0);
+                .block(256, SHARED);
     }
 
-    /// The one argument of the kernel swiglu, behind the array of its address.
+    /// The one argument of the kernel rms_norm, behind the array of its address.
     private MemorySegment parameters() {
-        MemorySegment memory = arena.allocate(56, 8);
+        MemorySegment memory = arena.allocate(64, 8);
         memory.set(JAVA_LONG, 0, memory.address() + 8);
         memory.set(JAVA_LONG, 8, result);
         memory.set(JAVA_LONG, 16, source);
-        memory.set(JAVA_INT, 36, ROWS);
-        memory.set(JAVA_INT, 40, INNER);
-        memory.set(JAVA_INT, 44, INNER);
-        memory.set(JAVA_INT, 48, 2 * INNER);
+        memory.set(JAVA_LONG, 24, weight);
+        memory.set(JAVA_INT, 44, ROWS);
+        memory.set(JAVA_INT, 48, COLS);
+        memory.set(JAVA_INT, 52, COLS);
+        memory.set(JAVA_INT, 56, COLS);
+        memory.set(ValueLayout.JAVA_FLOAT, 60, 1e-6f);
         return memory;
     }
 
     private short[] takeResult() throws Throwable {
-        MemorySegment to = arena.allocate(ROWS * INNER * Short.BYTES, 8);
+        MemorySegment to = arena.allocate(ROWS * COLS * Short.BYTES, 8);
         check("cuCtxSynchronize");
         check("cuMemcpyDtoH_v2", to, result, to.byteSize());
         check("cuMemsetD8_v2", result, (byte) 0, to.byteSize());
