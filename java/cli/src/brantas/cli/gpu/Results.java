@@ -125,8 +125,10 @@ public final class Results {
             Map<String, @Nullable Object> row = new LinkedHashMap<>(c);
             Double guess = guess(predicted, c);
             row.put("predicted_microseconds", guess);
-            boolean compared = guess != null && !Boolean.TRUE.equals(c.get("emulated"));
-            row.put("of_predicted", compared ? number(c, "microseconds") / guess : null);
+            boolean emulated = Boolean.TRUE.equals(c.get("emulated"));
+            row.put(
+                    "of_predicted",
+                    guess == null || emulated ? null : number(c, "microseconds") / guess);
             all.add(row);
         }
         return all;
