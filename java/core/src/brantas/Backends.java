@@ -6,6 +6,7 @@ import brantas.settings.BrantasException;
 import brantas.settings.Machine;
 import brantas.simd.SimdBackend;
 import brantas.spi.BackendProvider;
+import brantas.spi.KernelLab;
 import java.util.Optional;
 import java.util.ServiceLoader;
 
@@ -53,6 +54,19 @@ final class Backends {
                 .map(ServiceLoader.Provider::get)
                 .filter(p -> p.name().equals(GPU))
                 .findFirst();
+    }
+
+    /// The kernels of a backend, one by one, on the device that the options name.
+    static KernelLab.Bench lab(Options options) {
+        return ServiceLoader.load(KernelLab.class).stream()
+                .map(ServiceLoader.Provider::get)
+                .filter(lab -> lab.name().equals(GPU))
+                .findFirst()
+                .orElseThrow(() ->
+                        new BrantasException(
+                                "The backend cuda is not part of this program: add brantas-cuda to"
+                                        + " the class path."))
+                .open(choice(options));
     }
 
     private static BackendProvider.Choice choice(Options options) {

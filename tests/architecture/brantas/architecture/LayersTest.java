@@ -91,6 +91,14 @@ class LayersTest {
                 contract[0],
                 contract[1],
                 contract[2]);
+        only(
+                "brantas.cuda.bench",
+                "brantas.cuda.bench",
+                "brantas.cuda",
+                "brantas.cuda.driver",
+                "brantas.cuda.launch",
+                "brantas.op",
+                "brantas.spi");
         only("brantas.cuda.launch", "brantas.cuda.launch", "brantas.cuda.driver", "brantas.op");
         only("brantas.cuda.driver", "brantas.cuda.driver", "brantas.cuda.shim", "jcuda..");
         only("brantas.cuda.shim", "brantas.cuda.shim", "org.bytedeco..");

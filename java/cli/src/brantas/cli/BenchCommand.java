@@ -3,7 +3,13 @@ package brantas.cli;
 import brantas.Benchmark;
 import brantas.Benchmark.Result;
 import brantas.Benchmark.Spread;
+import brantas.GpuLab;
+import brantas.StepTrace;
+import brantas.cli.gpu.ChromeTrace;
+import brantas.cli.gpu.ChromeTrace.Sum;
+import brantas.cli.gpu.KernelTable;
 import brantas.settings.BrantasException;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -50,6 +56,19 @@ final class BenchCommand implements Callable<Integer> {
             description = "A known size such as 0.8B with random weights.")
     @Nullable String random;
 
+    @Option(
+            names = "--profile",
+            paramLabel = "FILE",
+            description =
+                    "Times a prompt's step and a decode step piece by piece instead, on a GPU, and writes them for chrome://tracing or Perfetto.")
+    @Nullable Path profile;
+
+    @Option(
+            names = "--kernels",
+            description =
+                    "Measures the kernels of a GPU one by one instead, at the shapes of --model SIZE, a known size; default: 35B-A3B.")
+    boolean kernels;
+
     @Option(names = "--json", description = "Prints one JSON object instead of a table.")
     boolean json;
 
@@ -61,6 +80,12 @@ final class BenchCommand implements Callable<Integer> {
     public Integer call() {
         if (random != null && model.model != null) {
             throw new BrantasException("--random and --model exclude each other: give one.");
+        }
+        if (profile != null) {
+            return trace(profile);
+        }
+        if (kernels) {
+            return kernels();
         }
         Benchmark benchmark = new Benchmark(promptTokens, generate, batch, repeat);
         Result result =
@@ -75,6 +100,49 @@ final class BenchCommand implements Callable<Integer> {
                     io.line(String.format(Locale.ROOT, "%-34s %s", name, shown(value))));
         }
         return 0;
+    }
+
+    private int kernels() {
+        if (!model.backend.equals("auto") && !model.backend.equals("cuda")) {
+            throw new BrantasException(
+                    "--kernels measures the kernels of a GPU and the backend is "
+                            + model.backend
+                            + ": use --backend cuda.");
+        }
+        String size = model.model == null ? KernelTable.MODEL : model.model.toString();
+        try (GpuLab lab = GpuLab.open(model.options(io))) {
+            KernelTable table = KernelTable.measure(lab, size, json ? line -> {} : io::line);
+            if (json) {
+                io.line(Json.write(table.json()));
+            }
+        }
+        return 0;
+    }
+
+    private int trace(Path file) {
+        StepTrace trace =
+                random != null
+                        ? StepTrace.ofRandom(random, model.options(io), promptTokens)
+                        : StepTrace.of(model.folder(), model.options(io), promptTokens);
+        Json.write(file, ChromeTrace.of(trace));
+        String meaning = trace.emulated() ? " (emulated: times mean nothing)" : "";
+        io.line("device        " + trace.device() + meaning);
+        sum("decode step", Sum.of(trace.decode()));
+        sum("prefill step", Sum.of(trace.prefill()));
+        io.line("trace         " + file);
+        return 0;
+    }
+
+    private void sum(String step, Sum sum) {
+        io.line(
+                String.format(
+                        Locale.ROOT,
+                        "%-13s %d kernels, %.1f µs busy, %.1f µs gaps, %.1f µs host",
+                        step,
+                        sum.kernels(),
+                        sum.busy(),
+                        sum.gaps(),
+                        sum.host()));
     }
 
     private Map<String, @Nullable Object> rows(Result r) {

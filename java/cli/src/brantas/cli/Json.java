@@ -17,6 +17,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,7 +27,7 @@ import org.jspecify.annotations.Nullable;
 /// JSON as plain values: ordered maps, lists, strings, `Long` or `BigInteger`, `Double`, `Boolean`,
 /// null. Reads strict UTF-8 with bounded depth; writes compact text in which a lone surrogate stays
 /// an escape, so that any string can go out as UTF-8.
-final class Json {
+public final class Json {
     private static final int DEPTH = 500;
     private static final JsonFactory FACTORY =
             JsonFactory.builder()
@@ -54,7 +55,7 @@ final class Json {
     }
 
     /// A file of strict UTF-8.
-    static String file(Path file) {
+    public static String file(Path file) {
         try {
             return text(file.toString(), Files.readAllBytes(file));
         } catch (IOException e) {
@@ -68,7 +69,7 @@ final class Json {
     /// One JSON value and nothing after it.
     ///
     /// @param what names the text in the error
-    static @Nullable Object read(String what, String text) {
+    public static @Nullable Object read(String what, String text) {
         try (JsonParser parser = FACTORY.createParser(text)) {
             parser.nextToken();
             Object value = value(parser);
@@ -92,7 +93,7 @@ final class Json {
     }
 
     /// A JSON object.
-    static Map<String, @Nullable Object> object(String what, @Nullable Object value) {
+    public static Map<String, @Nullable Object> object(String what, @Nullable Object value) {
         if (value instanceof Map<?, ?> map) {
             Map<String, @Nullable Object> object = new LinkedHashMap<>();
             map.forEach((key, item) -> object.put(String.valueOf(key), item));
@@ -110,7 +111,7 @@ final class Json {
     }
 
     /// A list of JSON objects.
-    static List<Map<String, @Nullable Object>> objects(String what, @Nullable Object value) {
+    public static List<Map<String, @Nullable Object>> objects(String what, @Nullable Object value) {
         List<Map<String, @Nullable Object>> all = new ArrayList<>();
         for (Object item : list(what, value)) {
             all.add(object(what + "[" + all.size() + "]", item));
@@ -172,7 +173,7 @@ final class Json {
     }
 
     /// Compact JSON.
-    static String write(@Nullable Object value) {
+    public static String write(@Nullable Object value) {
         StringWriter text = new StringWriter();
         try (JsonGenerator generator = FACTORY.createGenerator(text)) {
             write(generator, value);
@@ -180,6 +181,24 @@ final class Json {
             throw new UncheckedIOException(e);
         }
         return escapeLoneSurrogates(text.toString());
+    }
+
+    /// Compact JSON and a line's end into a file, whole or not at all.
+    public static void write(Path file, @Nullable Object value) {
+        text(file, write(value) + "\n");
+    }
+
+    /// A text into a file, whole or not at all.
+    public static void text(Path file, String text) {
+        Path part = file.resolveSibling(file.getFileName() + ".part");
+        try {
+            Files.writeString(part, text);
+            Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
+        } catch (IOException e) {
+            throw new BrantasException(
+                    file + " cannot be written: check that its folder exists and may be written.",
+                    e);
+        }
     }
 
     private static @Nullable Object value(JsonParser parser) throws IOException {

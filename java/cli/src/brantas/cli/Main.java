@@ -1,5 +1,6 @@
 package brantas.cli;
 
+import brantas.cli.gpu.SelfTestCommand;
 import brantas.settings.BrantasException;
 import brantas.settings.Machine;
 import java.io.FileDescriptor;
@@ -173,6 +174,7 @@ public final class Main {
         all.put("logits", LogitsCommand::new);
         all.put("bench", BenchCommand::new);
         all.put("predict", PredictCommand::new);
+        all.put("selftest", SelfTestCommand::new);
         all.put("doctor", DoctorCommand::new);
         return all;
     }

@@ -14,7 +14,7 @@ import java.util.regex.Pattern;
 /// @param out standard output
 /// @param err standard error
 /// @param terminals letters of the streams that are terminals: `i`, `o`, `e`
-record Streams(InputStream in, PrintStream out, PrintStream err, String terminals) {
+public record Streams(InputStream in, PrintStream out, PrintStream err, String terminals) {
     /// What a terminal would obey instead of showing.
     private static final Pattern CONTROL = Pattern.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]");
 
@@ -59,13 +59,13 @@ record Streams(InputStream in, PrintStream out, PrintStream err, String terminal
 
     /// Prints one line of data and flushes it, so that a program on the other side of a pipe need
     /// not wait.
-    void line(String text) {
+    public void line(String text) {
         out.print(text + "\n");
         out.flush();
     }
 
     /// Says something to the person beside the data.
-    void note(String text) {
+    public void note(String text) {
         err.print(Main.oneLine("brantas: " + text) + "\n");
         err.flush();
     }

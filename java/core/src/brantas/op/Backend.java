@@ -68,6 +68,14 @@ public interface Backend extends FusedOps, AttentionOps, AutoCloseable {
         ops.run();
     }
 
+    /// Runs the ops of `work` with every launch and copy timed and nothing recorded or replayed;
+    /// empty where a backend has nothing to tell, and then nothing was run.
+    ///
+    /// @param work calls [#step] and what belongs to it
+    default Optional<StepProfile> profile(Runnable work) {
+        return Optional.empty();
+    }
+
     /// A way to draw tokens where the logits are; empty where the host should do it.
     ///
     /// @param vocabulary width of a row of logits

@@ -27,6 +27,7 @@ import brantas.op.Rope;
 import brantas.op.Routing;
 import brantas.op.RowSpan;
 import brantas.op.StepBatch;
+import brantas.op.StepProfile;
 import brantas.op.StepSizes;
 import brantas.op.TokenSampler;
 import brantas.op.Weight;
@@ -201,7 +202,7 @@ final class CudaBackend implements Backend {
     public void step(StepBatch batch, Runnable ops) {
         try {
             begin(batch);
-            if (graphs && StepRecorder.recordable(batch)) {
+            if (graphs && !stream.watched() && StepRecorder.recordable(batch)) {
                 recorder.run(ops, attention.splits(batch));
             } else {
                 ops.run();
@@ -209,6 +210,11 @@ final class CudaBackend implements Backend {
         } catch (DeviceException e) {
             throw said(e);
         }
+    }
+
+    @Override
+    public Optional<StepProfile> profile(Runnable work) {
+        return Optional.of(step.profile(device.info(), work));
     }
 
     /// What a device reports, as one sentence for whoever waits for the step.

@@ -25,6 +25,19 @@ public final class CudaProvider implements BackendProvider {
 
     @Override
     public Backend open(Choice choice) {
+        Device device = device(choice);
+        try {
+            return new CudaBackend(device, KernelImage.find(), choice);
+        } catch (RuntimeException | Error e) {
+            device.close();
+            throw e;
+        }
+    }
+
+    /// Opens the device that is meant, without a backend on it.
+    ///
+    /// @throws BrantasException when there is none, or it is too old for the kernels
+    public static Device device(Choice choice) {
         Devices devices = Devices.find();
         DeviceInfo info = devices.choose(choice.device());
         if (info.major() < OLDEST) {
@@ -35,12 +48,6 @@ public final class CudaProvider implements BackendProvider {
                             + " and the kernels need 8.0 or later: choose another GPU with --device,"
                             + " or use --backend simd.");
         }
-        Device device = devices.open(info, Machine.synchronousLaunches());
-        try {
-            return new CudaBackend(device, KernelImage.find(), choice);
-        } catch (RuntimeException | Error e) {
-            device.close();
-            throw e;
-        }
+        return devices.open(info, Machine.synchronousLaunches());
     }
 }

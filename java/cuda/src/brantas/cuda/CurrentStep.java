@@ -1,9 +1,13 @@
 package brantas.cuda;
 
+import brantas.cuda.driver.DeviceInfo;
 import brantas.cuda.driver.Rows;
 import brantas.cuda.driver.Stream;
+import brantas.cuda.driver.Timeline;
 import brantas.op.RowSpan;
 import brantas.op.StepBatch;
+import brantas.op.StepProfile;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// The step that ops work on, and what its row counts become in launches: numbers when the step is
@@ -89,6 +93,28 @@ final class CurrentStep {
                                     "a recorded step works on its own rows only");
                 };
         return new Rows(live, 0, bucket);
+    }
+
+    /// Runs `work` with the stream watched.
+    StepProfile profile(DeviceInfo info, Runnable work) {
+        try (Timeline timeline = Timeline.watch(stream)) {
+            work.run();
+            List<StepProfile.Piece> pieces =
+                    timeline.entries().stream().map(CurrentStep::piece).toList();
+            return new StepProfile(info.name(), info.emulated(), pieces);
+        }
+    }
+
+    private static StepProfile.Piece piece(Timeline.Entry e) {
+        StepProfile.Kind kind =
+                switch (e.kind()) {
+                    case KERNEL -> StepProfile.Kind.KERNEL;
+                    case UPLOAD -> StepProfile.Kind.UPLOAD;
+                    case DOWNLOAD -> StepProfile.Kind.DOWNLOAD;
+                    case WAIT -> StepProfile.Kind.WAIT;
+                };
+        return new StepProfile.Piece(
+                kind, e.name(), e.detail(), e.start(), e.micros(), e.hostStart(), e.hostMicros());
     }
 
     /// Pieces of `size` rows that the sequences with several rows are cut into.

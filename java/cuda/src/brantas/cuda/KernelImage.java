@@ -8,12 +8,15 @@ import java.util.Optional;
 
 /// Where the compiled kernels are: the file that the setting names, else the one that
 /// `scripts/build-native` installed.
-final class KernelImage {
+public final class KernelImage {
     private static final String INSTALLED = "native-build/out/brantas-kernels.fatbin";
 
     private KernelImage() {}
 
-    static Path find() {
+    /// The file.
+    ///
+    /// @throws BrantasException when there is none
+    public static Path find() {
         Optional<Path> named = Machine.kernelImage();
         if (named.isPresent()) {
             if (!Files.isRegularFile(named.get())) {

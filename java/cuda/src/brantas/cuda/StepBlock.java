@@ -14,7 +14,7 @@ import java.lang.foreign.ValueLayout;
 /// copy a step. Its layout is `Step` of `common/step.cuh`; arrays follow the header without gaps,
 /// so that a small step is a small copy. Two pinned halves take turns: the host fills one while the
 /// copy out of the other may still be under way.
-final class StepBlock {
+public final class StepBlock {
     /// Bytes of `Step` and of `Draw`.
     static final int HEADER = 72;
 
@@ -35,7 +35,7 @@ final class StepBlock {
     /// @param copied recorded behind the last copy out of `memory`
     private record Half(PinnedMemory memory, Event copied) {}
 
-    StepBlock(Device device, Stream stream, StepBatch batch) {
+    public StepBlock(Device device, Stream stream, StepBatch batch) {
         this.stream = stream;
         long bytes = capacity(batch);
         block = device.allocate("step", bytes);
@@ -52,7 +52,7 @@ final class StepBlock {
     }
 
     /// Address of the block, fixed for its life.
-    long address() {
+    public long address() {
         return block.address();
     }
 
@@ -67,7 +67,7 @@ final class StepBlock {
     }
 
     /// Uploads a batch.
-    void upload(StepBatch batch) {
+    public void upload(StepBatch batch) {
         turn ^= 1;
         Half half = halves[turn];
         half.copied().synchronize();

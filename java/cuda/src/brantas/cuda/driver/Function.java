@@ -32,7 +32,7 @@ public final class Function {
     private final FunctionHandle handle;
     private final MemorySegment struct;
     private final HostAddress parameters;
-    // Where there is a shim for it, every launch is programmatic.
+    // Where there is a shim for it, launches are programmatic unless the stream forbids it.
     private final @Nullable Shim shim;
     private final LaunchRequest request;
     private int next = NOT_BEGUN;
@@ -154,16 +154,26 @@ public final class Function {
         if (sharedBytes > grantedShared) {
             askForShared();
         }
-        start(stream.handle());
+        Timeline timeline = stream.timeline();
+        if (timeline == null) {
+            start(stream);
+        } else {
+            timeline.run(
+                    Timeline.Kind.KERNEL,
+                    kernel.name(),
+                    gridX + "×" + gridY + "×" + gridZ + " of " + threads,
+                    () -> start(stream));
+        }
         if (device.synchronous() && !stream.recording()) {
             int code = JCudaDriver.cuStreamSynchronize(stream.handle());
             device.calls().check(code, "cuStreamSynchronize", this);
         }
     }
 
-    private void start(StreamHandle stream) {
-        if (shim != null) {
-            request.stream(stream.value()).grid(gridX, gridY, gridZ).block(block, shared);
+    private void start(Stream stream) {
+        StreamHandle queue = stream.handle();
+        if (shim != null && stream.programmatic()) {
+            request.stream(queue.value()).grid(gridX, gridY, gridZ).block(block, shared);
             device.calls().check(shim.launch(request), "cuLaunchKernelEx", this);
             return;
         }
@@ -177,7 +187,7 @@ public final class Function {
                         1,
                         1,
                         shared,
-                        stream,
+                        queue,
                         parameters,
                         NO_EXTRA);
         device.calls().check(code, "cuLaunchKernel", this);

@@ -8,6 +8,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.Set;
 import jcuda.Pointer;
+import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.CUmodule;
 import jcuda.driver.JCudaDriver;
 import org.jspecify.annotations.Nullable;
@@ -123,6 +124,25 @@ public final class Module implements AutoCloseable {
                             + ": run scripts/build-native.");
         }
         return new Function(device, kernel, function);
+    }
+
+    /// Looks an entry point up and asks for its shared memory, as the first launch would.
+    ///
+    /// @throws BrantasException when the image lacks it
+    /// @throws DeviceException when the device has not so much
+    public void prepare(String entry, int sharedBytes) {
+        device.enter();
+        FunctionHandle function = find(entry);
+        if (function == null) {
+            throw new BrantasException(
+                    this + " lacks kernel " + entry + ": run scripts/build-native.");
+        }
+        int code =
+                JCudaDriver.cuFuncSetAttribute(
+                        function,
+                        CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                        sharedBytes);
+        device.calls().check(code, "cuFuncSetAttribute", "kernel " + entry);
     }
 
     private @Nullable FunctionHandle find(String entry) {

@@ -2,6 +2,7 @@ package brantas.cuda.driver;
 
 import jcuda.driver.CUstream_flags;
 import jcuda.driver.JCudaDriver;
+import org.jspecify.annotations.Nullable;
 
 /// An ordered queue of work on a device: copies, fills, launches, marks. Nothing waits unless it
 /// says so. Copies go between page-locked and device memory only: an asynchronous copy from memory
@@ -13,6 +14,8 @@ public final class Stream implements AutoCloseable {
     private final StreamHandle handle;
     private final Owned owned;
     private boolean recording;
+    private boolean programmatic = true;
+    private @Nullable Timeline timeline;
 
     private Stream(Device device, String name, StreamHandle handle) {
         this.device = device;
@@ -43,6 +46,20 @@ public final class Stream implements AutoCloseable {
     /// Starts copying from host to device; `from` stays unchanged until the copy is done.
     public void copyIn(
             DeviceMemory to, long toOffset, PinnedMemory from, long fromOffset, long bytes) {
+        Timeline watching = timeline;
+        if (watching != null) {
+            watching.run(
+                    Timeline.Kind.UPLOAD,
+                    "upload",
+                    bytes + " bytes",
+                    () -> startCopyIn(to, toOffset, from, fromOffset, bytes));
+        } else {
+            startCopyIn(to, toOffset, from, fromOffset, bytes);
+        }
+    }
+
+    private void startCopyIn(
+            DeviceMemory to, long toOffset, PinnedMemory from, long fromOffset, long bytes) {
         device.enter();
         int code =
                 JCudaDriver.cuMemcpyHtoDAsync(
@@ -62,6 +79,20 @@ public final class Stream implements AutoCloseable {
 
     /// Starts copying from device to host; `to` is complete after [#synchronize] or an [Event].
     public void copyOut(
+            PinnedMemory to, long toOffset, DeviceMemory from, long fromOffset, long bytes) {
+        Timeline watching = timeline;
+        if (watching != null) {
+            watching.run(
+                    Timeline.Kind.DOWNLOAD,
+                    "download",
+                    bytes + " bytes",
+                    () -> startCopyOut(to, toOffset, from, fromOffset, bytes));
+        } else {
+            startCopyOut(to, toOffset, from, fromOffset, bytes);
+        }
+    }
+
+    private void startCopyOut(
             PinnedMemory to, long toOffset, DeviceMemory from, long fromOffset, long bytes) {
         device.enter();
         int code =
@@ -107,6 +138,15 @@ public final class Stream implements AutoCloseable {
     public void synchronize() {
         device.enter();
         requireNotRecording("waiting for it");
+        Timeline watching = timeline;
+        if (watching != null) {
+            watching.run(Timeline.Kind.WAIT, "wait", "", this::waitForAll);
+        } else {
+            waitForAll();
+        }
+    }
+
+    private void waitForAll() {
         device.calls().check(JCudaDriver.cuStreamSynchronize(handle), "cuStreamSynchronize", this);
     }
 
@@ -133,6 +173,30 @@ public final class Stream implements AutoCloseable {
 
     Device device() {
         return device;
+    }
+
+    /// Whether kernels may begin before their predecessors have ended, where the device can do
+    /// that; they may unless this says otherwise.
+    public void programmatic(boolean on) {
+        programmatic = on;
+    }
+
+    boolean programmatic() {
+        return programmatic;
+    }
+
+    /// Has everything that is put into the stream from now on timed; null ends that.
+    void watch(@Nullable Timeline by) {
+        timeline = by;
+    }
+
+    @Nullable Timeline timeline() {
+        return timeline;
+    }
+
+    /// Whether a [Timeline] watches.
+    public boolean watched() {
+        return timeline != null;
     }
 
     /// Whether work is recorded into a graph rather than done.

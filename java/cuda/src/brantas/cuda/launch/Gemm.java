@@ -55,10 +55,16 @@ public final class Gemm {
 
     /// @param device that the module is loaded on
     public Gemm(Module module, DeviceInfo device) {
+        this(module, device, LaunchTable.read());
+    }
+
+    /// @param device that the module is loaded on
+    /// @param table instead of the one that Brantas comes with
+    public Gemm(Module module, DeviceInfo device, LaunchTable table) {
         for (Kernel kernel : KERNELS) {
             functions.add(module.function(kernel));
         }
-        choices = LaunchTable.read().choices(LaunchTable.Family.GEMM, device.capability());
+        choices = table.choices(LaunchTable.Family.GEMM, device.capability());
         multiprocessors = device.multiprocessors();
     }
 

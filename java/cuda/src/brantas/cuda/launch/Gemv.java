@@ -68,6 +68,12 @@ public final class Gemv {
 
     /// @param device that the module is loaded on
     public Gemv(Module module, DeviceInfo device) {
+        this(module, device, LaunchTable.read());
+    }
+
+    /// @param device that the module is loaded on
+    /// @param table instead of the one that Brantas comes with
+    public Gemv(Module module, DeviceInfo device, LaunchTable table) {
         for (Kernel kernel : KERNELS.subList(0, Gemm.Result.values().length * TOGETHER.size())) {
             functions.add(module.function(kernel));
         }
@@ -75,7 +81,7 @@ public final class Gemv {
         swiGlu = module.function(SWIGLU);
         logits = module.function(LOGITS);
         gated = module.function(GATED);
-        choices = LaunchTable.read().choices(LaunchTable.Family.GEMV, device.capability());
+        choices = table.choices(LaunchTable.Family.GEMV, device.capability());
         multiprocessors = device.multiprocessors();
     }
 

@@ -15,7 +15,7 @@ import java.util.regex.Pattern;
 /// How products are launched, as data: which variant of [Gemv], [Gemm] and [ExpertGemm] takes how
 /// many rows on which compute capability. The file that Brantas comes with says what its columns
 /// mean.
-final class LaunchTable {
+public final class LaunchTable {
     private static final String RESOURCE = "dense.txt";
     private static final String ANY = "any";
     private static final int MOST_BLOCKS = 64;
@@ -80,7 +80,10 @@ final class LaunchTable {
         }
     }
 
-    static LaunchTable parse(String text) {
+    /// A table from its text.
+    ///
+    /// @throws BrantasException naming the line that is wrong
+    public static LaunchTable parse(String text) {
         LaunchTable table = new LaunchTable();
         int number = 0;
         for (String line : text.lines().toList()) {
