@@ -81,12 +81,15 @@ struct Run {
         launch(*path.prepare, {bound + spare, is.key_heads}, path.c * 4, static_cast<i64>(path.prepare_shared), args);
     }
 
-    void scan(bool rounded = true) {
+    void scan(bool rounded = true) { scan(rounded, device.state.address()); }
+
+    /// With states elsewhere.
+    void scan(bool rounded, u64 state) {
         const DeltaCase& is = device.in.is;
         bool exact = path.parts == 2;
         DeltaScanArgs args{device.step.address(), rounded ? device.dst.address() : wide.address(),
                            exact ? device.convolved.address() : scaled.address(), device.convolved.address(), chunks.address(),
-                           device.state.address(), is.key_heads, is.value_heads(), rounded ? device.dst.stride() : wide.stride(),
+                           state, is.key_heads, is.value_heads(), rounded ? device.dst.stride() : wide.stride(),
                            exact ? device.convolved.stride() : scaled.stride(), device.convolved.stride(), 0};
         Grid grid{8 / path.warps, is.value_heads(), static_cast<i64>(device.in.sequences.size()) + spare};
         launch(rounded ? *path.scan : *path.wide, grid, path.warps * 32, static_cast<i64>(path.scan_shared), args);
@@ -348,4 +351,22 @@ TEST(delta_scan_of_a_sequence_in_any_steps) {
             check_close(relative_l2(actual, in.expected), 0.0, path.tolerance + 0x1p-9, "error of all outputs");
         }
     }
+}
+
+/// A slot of one head has 2¹⁴ elements, so from slot 2¹⁷ on no index fits 32 bits; only what is touched costs memory.
+TEST(delta_scan_of_a_slot_beyond_32_bits) {
+    constexpr i32 FAR = 1 << 17;
+    DeltaInputs in({.stream = 211}, {{70, 0, 0}}, 1);
+    Run near(in, PATH64), far(in, PATH64);
+    near.prepare();
+    near.scan(false);
+    DeviceArray<f32> state(static_cast<size_t>(FAR + 1) * DELTA_STATE, "state");
+    const size_t first = static_cast<size_t>(FAR) * DELTA_STATE;
+    for (size_t i = 0; i < DELTA_STATE; i++) state[first + i] = in.state[i];
+    Step& step = far.device.step.step();
+    reinterpret_cast<i32*>(far.device.step.address())[step.at_slot / 4] = FAR;
+    far.prepare();
+    far.scan(false, state.address());
+    for (size_t i = 0; i < DELTA_STATE; i++) CHECK(float_bits(state[first + i]) == float_bits(near.device.state[i]));
+    far.check_outputs();
 }
