@@ -84,9 +84,7 @@ DEVICE void expert_up(const ExpertUpArgs& args) {
         const i32 col = (first_col + first) / 2 + 4 * (lane_id() % 4);
         if (2 * col >= cols) return;
         auto* inner = reinterpret_cast<bf16*>(args.inner) + static_cast<i64>(tile.first + row) * args.inner_stride;
-        const u32 low = pack_bf16(silu(sums[0]) * sums[2], silu(sums[1]) * sums[3]);
-        const u32 high = pack_bf16(silu(sums[4]) * sums[6], silu(sums[5]) * sums[7]);
-        *reinterpret_cast<u64*>(inner + col) = static_cast<u64>(high) << 32 | low;
+        put_swiglu(inner + col, sums);
     });
 }
 

@@ -1,7 +1,7 @@
 // Gated RMSNorm behind the delta rule (spec 2.3, the all-fp32 form): per value head of 128,
 // dst = bf16(o · rsqrt(mean(o²) + eps) · weight · SiLU(z)). The weight is used as stored, not zero-centred, and shared by all
 // heads. Half a warp owns a head, eight values a lane, so dst may be o; z is read where the projection left it.
-#include "common/columns.cuh"
+#include "common/norms.cuh"
 #include "common/step.cuh"
 
 struct GatedNormArgs {
@@ -18,9 +18,7 @@ struct GatedNormArgs {
     f32 eps;
 };
 
-constexpr i32 GATED_DIM = 128;
-constexpr i32 GATED_LANES = GATED_DIM / UNIT;  // lanes of a head
-constexpr i32 GATED_HEADS = 16;                // heads of a block
+constexpr i32 GATED_HEADS = 16;  // heads of a block
 
 //! kernel gated_norm(GatedNormArgs) block 256 shared 0 grid [rows, heads / 16] dtypes bf16 archs all
 KERNEL(gated_norm, GatedNormArgs, 256) {
@@ -37,14 +35,6 @@ KERNEL(gated_norm, GatedNormArgs, 256) {
     const bf16* projected = reinterpret_cast<const bf16*>(args.projected) + static_cast<i64>(row) * args.projected_stride;
     Unit z = load_unit(projected + args.z + at, columns);
     Unit weight = load_unit(reinterpret_cast<const f32*>(args.weight) + within, UNIT);
-    f32 sum = 0;
-    UNROLL
-    for (i32 i = 0; i < UNIT; i++) sum = fma32(o.value[i], o.value[i], sum);
-    UNROLL
-    for (i32 lanes = GATED_LANES / 2; lanes > 0; lanes >>= 1) sum += shuffle_xor(sum, lanes);
-    f32 scale = inverse_root(sum / static_cast<f32>(GATED_DIM) + args.eps);
-    Unit y;
-    UNROLL
-    for (i32 i = 0; i < UNIT; i++) y.value[i] = o.value[i] * scale * weight.value[i] * silu(z.value[i]);
-    store_unit(reinterpret_cast<bf16*>(args.dst) + static_cast<i64>(row) * args.dst_stride + at, columns, y);
+    store_unit(reinterpret_cast<bf16*>(args.dst) + static_cast<i64>(row) * args.dst_stride + at, columns,
+               gated_normed(o, z, weight, args.eps));
 }

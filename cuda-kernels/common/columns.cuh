@@ -15,23 +15,39 @@ DEVICE bool in_one_access(const void* at, i32 columns) {
     return columns >= UNIT && (reinterpret_cast<u64>(at) & 15) == 0;
 }
 
-/// The unit at `from` where `columns` of the row are left (more than eight count as eight, fewer than one as none); zeros
-/// beyond them.
-DEVICE Unit load_unit(const bf16* from, i32 columns) {
+/// The unit at `from`, as it lies, where `columns` of the row are left (more than eight count as eight, fewer than one as
+/// none); zeros beyond them.
+DEVICE Vec16 load_packed(const bf16* from, i32 columns) {
+    if (in_one_access(from, columns)) return load16(from);
+    Vec16 raw = {};
+    UNROLL
+    for (i32 i = 0; i < UNIT; i++) {
+        if (i < columns) raw.word[i / 2] |= static_cast<u32>(from[i].bits) << 16 * (i % 2);
+    }
+    return raw;
+}
+
+DEVICE Unit unpack_unit(const Vec16& raw) {
     Unit unit;
-    if (in_one_access(from, columns)) {
-        Vec16 raw = load16(from);
-        UNROLL
-        for (i32 i = 0; i < UNIT / 2; i++) {
-            Pair pair = unpack_bf16(raw.word[i]);
-            unit.value[2 * i] = pair.x;
-            unit.value[2 * i + 1] = pair.y;
-        }
-    } else {
-        UNROLL
-        for (i32 i = 0; i < UNIT; i++) unit.value[i] = i < columns ? to_float(from[i]) : 0.0f;
+    UNROLL
+    for (i32 i = 0; i < UNIT / 2; i++) {
+        Pair pair = unpack_bf16(raw.word[i]);
+        unit.value[2 * i] = pair.x;
+        unit.value[2 * i + 1] = pair.y;
     }
     return unit;
+}
+
+/// Rounds the unit to bf16, once.
+DEVICE Vec16 pack_unit(const Unit& unit) {
+    Vec16 raw;
+    UNROLL
+    for (i32 i = 0; i < UNIT / 2; i++) raw.word[i] = pack_bf16(unit.value[2 * i], unit.value[2 * i + 1]);
+    return raw;
+}
+
+DEVICE Unit load_unit(const bf16* from, i32 columns) {
+    return unpack_unit(load_packed(from, columns));
 }
 
 DEVICE Unit load_unit(const f32* from, i32 columns) {
@@ -54,10 +70,7 @@ DEVICE Unit load_unit(const f32* from, i32 columns) {
 /// Rounds the unit to bf16, once, and writes those columns that are left.
 DEVICE void store_unit(bf16* to, i32 columns, const Unit& unit) {
     if (in_one_access(to, columns)) {
-        Vec16 raw;
-        UNROLL
-        for (i32 i = 0; i < UNIT / 2; i++) raw.word[i] = pack_bf16(unit.value[2 * i], unit.value[2 * i + 1]);
-        store16(to, raw);
+        store16(to, pack_unit(unit));
     } else {
         UNROLL
         for (i32 i = 0; i < UNIT; i++) {

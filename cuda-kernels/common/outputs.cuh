@@ -1,5 +1,6 @@
 // How a matrix product leaves its fp32 sums: rounded to bf16, added to a bf16 residual and rounded once, or as fp32. Each
-// kind stores one sum, or eight that are neighbours in a row at a 16-byte boundary, of which the first `count` exist.
+// kind stores one sum, or eight that are neighbours in a row at a 16-byte boundary, of which the first `count` exist. Where it
+// pays to read a residual long before the sum is there, residual() and finish() do in two parts what put() does.
 #pragma once
 #include "port.cuh"
 
@@ -7,6 +8,12 @@
 struct Rounded {
     using Value = bf16;
 
+    DEVICE static f32 residual(const bf16* /*dst*/) {
+        return 0;
+    }
+    DEVICE static void finish(bf16* dst, f32 /*residual*/, f32 sum) {
+        *dst = to_bf16(sum);
+    }
     DEVICE static void put(bf16* dst, f32 sum) {
         *dst = to_bf16(sum);
     }
@@ -28,8 +35,14 @@ struct Rounded {
 struct Added {
     using Value = bf16;
 
+    DEVICE static f32 residual(const bf16* dst) {
+        return to_float(*dst);
+    }
+    DEVICE static void finish(bf16* dst, f32 residual, f32 sum) {
+        *dst = to_bf16(residual + sum);
+    }
     DEVICE static void put(bf16* dst, f32 sum) {
-        *dst = to_bf16(to_float(*dst) + sum);
+        finish(dst, residual(dst), sum);
     }
 
     DEVICE static void put8(bf16* dst, const f32 (&sum)[8], i32 count) {
@@ -54,6 +67,12 @@ struct Added {
 struct Unrounded {
     using Value = f32;
 
+    DEVICE static f32 residual(const f32* /*dst*/) {
+        return 0;
+    }
+    DEVICE static void finish(f32* dst, f32 /*residual*/, f32 sum) {
+        *dst = sum;
+    }
     DEVICE static void put(f32* dst, f32 sum) {
         *dst = sum;
     }
@@ -73,3 +92,11 @@ struct Unrounded {
         }
     }
 };
+
+/// dst = bf16(SiLU(gate) · up) of four neighbouring columns at an 8-byte boundary; of each two, gates come before up values, as
+/// GatedColumns deals them.
+DEVICE void put_swiglu(bf16* dst, const f32 (&sums)[8]) {
+    const u32 low = pack_bf16(silu(sums[0]) * sums[2], silu(sums[1]) * sums[3]);
+    const u32 high = pack_bf16(silu(sums[4]) * sums[6], silu(sums[5]) * sums[7]);
+    *reinterpret_cast<u64*>(dst) = static_cast<u64>(high) << 32 | low;
+}

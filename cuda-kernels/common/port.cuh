@@ -172,8 +172,8 @@ DEVICE Vec16 load16(const void* from) {
     const uint4 v = *reinterpret_cast<const uint4*>(from);
     return {{v.x, v.y, v.z, v.w}};
 }
-/// Sixteen aligned bytes that are read once and never written while the kernel runs: weights. Does not displace other data
-/// from the first-level cache.
+/// Sixteen aligned bytes that are read once and that no kernel writes: weights. Does not displace other data from the
+/// first-level cache, and may come before wait_for_predecessors.
 DEVICE Vec16 load16_stream(const void* from) {
     Vec16 v;
     asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"

@@ -195,7 +195,8 @@ DEVICE Vec16 load16(const void* from, Site site = Site::current()) {
     return brantas_load16("load16", from, site);
 }
 DEVICE Vec16 load16_stream(const void* from, Site site = Site::current()) {
-    return brantas_load16("load16_stream", from, site);
+    const brantas::emulator::Words words = brantas::emulator::load16_stream(from, site);
+    return {{words.at[0], words.at[1], words.at[2], words.at[3]}};
 }
 DEVICE void store16(void* to, const Vec16& v, Site site = Site::current()) {
     if (!brantas_aligned16(to)) brantas::emulator::fail_misaligned("store16", to, site);

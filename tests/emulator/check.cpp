@@ -17,7 +17,7 @@ namespace brantas::emulator {
 namespace {
 
 std::string verb(Access access, uint32_t bytes, const void* code) {
-    return (access == Access::READ ? "reads " : "writes ") + std::to_string(bytes) + " bytes" + code_mark(code) + " ";
+    return (is_read(access) ? "reads " : "writes ") + std::to_string(bytes) + " bytes" + code_mark(code) + " ";
 }
 
 [[gnu::cold, noreturn]] void fail_shared(int64_t offset, uint32_t bytes, Access access, const void* code) {
@@ -59,7 +59,7 @@ void check_unusual_access(uint64_t address, uint32_t bytes, Access access, const
 void check_access(const void* address, uint32_t bytes, Access access, const void* code) {
     check_quickly(reinterpret_cast<uint64_t>(address), bytes, access, code);
 #if defined(BRANTAS_TSAN)
-    if (access == Access::READ) {
+    if (is_read(access)) {
         __tsan_read_range(const_cast<void*>(address), bytes);
     } else if (access != Access::ATOMIC) {
         __tsan_write_range(const_cast<void*>(address), bytes);

@@ -15,8 +15,8 @@ void check_unusual_access(uint64_t address, uint32_t bytes, Access access, const
 
 /// Ends the kernel if the running thread may not do this. `code` is where the call for the access returns to.
 inline void check_quickly(uint64_t address, uint32_t bytes, Access access, const void* code) {
-    if (address - range.base >= range.arena_bytes && is_live(address, bytes) && (current == nullptr || current->waited))
-        [[likely]] {
+    if (address - range.base >= range.arena_bytes && is_live(address, bytes) &&
+        (current == nullptr || current->waited || access == Access::READ_CONSTANT)) [[likely]] {
         if (traffic.watches()) [[unlikely]] traffic.note(address, bytes, access);
         return;
     }

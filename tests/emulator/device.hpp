@@ -59,6 +59,9 @@ enum class Update : uint8_t { ADD, MAX, OR };
 /// From here on the kernel may touch global memory.
 void wait_for_predecessors();
 
+/// The one load that need not wait for predecessors.
+Words load16_stream(const void* from, Site site);
+
 void block_sync(Site site);
 void warp_sync(Site site);
 /// Every lane gives a value and gets that of lane `from`.

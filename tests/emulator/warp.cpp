@@ -4,6 +4,8 @@
 #include "block.hpp"
 #include "check.hpp"
 
+#include <cstring>
+
 #if defined(BRANTAS_TSAN)
 #include <sanitizer/tsan_interface.h>
 #endif
@@ -137,6 +139,16 @@ uint32_t shared_size() noexcept {
 }
 void wait_for_predecessors() {
     current->waited = true;
+}
+
+Words load16_stream(const void* from, Site site) {
+    require_aligned(from, 16, "load16_stream", site);
+    if (reinterpret_cast<uintptr_t>(from) - reinterpret_cast<uintptr_t>(current->shared) < current->shared_bytes)
+        here->fail_at("load16_stream of an address in shared memory", site, Fault::ILLEGAL_ADDRESS);
+    check_access(from, 16, Access::READ_CONSTANT, __builtin_return_address(0));
+    Words words;
+    std::memcpy(&words, from, sizeof words);
+    return words;
 }
 
 void block_sync(Site site) {

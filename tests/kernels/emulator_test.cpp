@@ -105,14 +105,17 @@ KERNEL(pipeline, PlantedArgs, THREADS) {
 
 /// Touches what it may not. Modes: 1 writes past shared memory, 2 reads past it, 3 writes past dst, 4 reads before src,
 /// 5 reads src, 6 takes a struct that is larger than the launch's shared memory, 7 touches memory before
-/// wait_for_predecessors, 8 loads four bytes from an odd address.
+/// wait_for_predecessors, 8 loads four bytes from an odd address, 9 streams src, 10 past its end, 11 shared memory.
 KERNEL(overrun, PlantedArgs, THREADS) {
     if (args.mode == 7) reinterpret_cast<i32*>(args.dst)[threadIdx.x] = 1;
+    Vec16 early = {};
+    if (args.mode == 9 || args.mode == 10) early = load16_stream(reinterpret_cast<const Vec16*>(args.src) + args.rows);
+    if (args.mode == 11) early = load16_stream(shared_bytes(16));
     wait_for_predecessors();
     i32* shared = reinterpret_cast<i32*>(shared_bytes(THREADS * 4));
     i32* dst = reinterpret_cast<i32*>(args.dst);
     i32 mine = static_cast<i32>(threadIdx.x);
-    shared[mine] = mine;
+    shared[mine] = mine + static_cast<i32>(early.word[0]);
     if (args.mode == 1) shared[mine + 1] = mine;
     if (args.mode == 2) dst[mine] = shared[mine + args.rows];
     if (args.mode == 3) dst[mine + args.rows] = mine;
@@ -309,6 +312,9 @@ TEST(accesses_outside_of_memory) {
     always({KERNEL_OF(overrun), 6, 0, exact}, "less shared memory than the kernel needs");
     outside({KERNEL_OF(overrun), 8}, "which is misaligned (emulator_test.cpp:");
     if (CHECKED) always({KERNEL_OF(overrun), 7}, "before wait_for_predecessors");
+    always({KERNEL_OF(overrun), 10, 16 * THREADS}, " bytes past the end of src");
+    always({KERNEL_OF(overrun), 11}, "load16_stream of an address in shared memory");
+    for_all_schedules([](const Schedule&) { CHECK(attempt({KERNEL_OF(overrun), 9, 5}).violation.empty()); });
 }
 
 TEST(red_zones_show_unchecked_overruns) {

@@ -43,17 +43,13 @@ struct HostExperts {
     i32 inner_of(i32 expert) const { return is_shared(expert) ? sizes.shared_inner : sizes.inner; }
     i32 inner_stride() const { return rounded_up(std::max(sizes.inner, sizes.shared_inner), 8); }
 
-    /// inner[col] of an expert: silu(gate) · up. Its error follows from those of the two sums, silu's slope being below 1.1,
-    /// and from five fp32 operations.
+    /// inner[col] of an expert: silu(gate) · up.
     Sum inner(i32 expert, const bf16* x, i32 col) const {
         const HostMatrix& m = is_shared(expert) ? shared_up : up;
         const i64 first = is_shared(expert) ? 0 : static_cast<i64>(expert) * up_rows(sizes.inner);
         const Sum gate = dot(x, &m.at(first + gate_row(col), 0), sizes.hidden);
         const Sum u = dot(x, &m.at(first + up_row(col), 0), sizes.hidden);
-        const double silu_of_gate = gate.value / (1 + std::exp(-gate.value));
-        const double value = silu_of_gate * u.value;
-        return {value, 1.1 * gate.error * std::fabs(u.value) + std::fabs(silu_of_gate) * u.error +
-                           5 * FP32 * std::fabs(value)};
+        return swiglu(gate, u);
     }
     Sum outer(i32 expert, const bf16* values, i32 col) const {
         const HostMatrix& m = is_shared(expert) ? shared_down : down;

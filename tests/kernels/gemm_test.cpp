@@ -37,7 +37,6 @@ struct Problem {
     const Sum& sum(i32 row, i32 output) const {
         return sums[static_cast<size_t>(row - shape.from)][static_cast<size_t>(output)];
     }
-    bool is_result(i32 row, i32 col) const { return row >= shape.from && row < end() && col < shape.outputs; }
 
     /// Launches on rows [from, to).
     template <class T>
@@ -50,13 +49,14 @@ struct Problem {
                                dst_stride, x.stride, weight.stride, rounded_up(shape.cols, 8), shape.outputs, 0};
         const i32 blocks = (to - from + tile - 1) / tile * ((shape.outputs + tile - 1) / tile);
         launch(entry, {blocks}, GEMM_THREADS,
-               tile == 128 ? sizeof(GemmLarge::Shared) : sizeof(GemmSmall::Shared), args);
+               tile == 128 ? 49152 : 32768, args);
     }
 
-    /// Both tile shapes on copies of `start`; the bits are equal, nothing else is written, and expected(row, col) is met.
+    /// Both tile shapes on copies of `start`; the bits are equal, nothing is written but `cols` columns of the live rows, and
+    /// expected(row, col) is met.
     template <class T>
     void check(const Entry& large, const Entry& small, const std::vector<T>& start, i32 stride, Errors& errors,
-               auto expected) const {
+               auto expected, i32 cols) const {
         DeviceArray<T> dst(start, "dst"), other(start, "dst");
         run(large, 128, dst, stride, shape.from, shape.to);
         run(small, 64, other, stride, shape.from, shape.to);
@@ -64,7 +64,7 @@ struct Problem {
             for (i32 c = 0; c < stride; c++) {
                 const auto at = static_cast<size_t>(r * stride + c);
                 CHECK(same_bits(dst[at], other[at]));
-                if (is_result(r, c)) errors.check(dst[at], expected(r, c));
+                if (r >= shape.from && r < end() && c < cols) errors.check(dst[at], expected(r, c));
                 else CHECK(same_bits(dst[at], start[at]));
             }
         }
@@ -72,7 +72,7 @@ struct Problem {
         if (end() <= shape.from) return;
         DeviceArray<T> alone(start, "dst");
         run(small, 64, alone, stride, end() - 1, end());
-        for (i32 c = 0; c < shape.outputs; c++) {
+        for (i32 c = 0; c < cols; c++) {
             const auto at = static_cast<size_t>((end() - 1) * stride + c);
             CHECK(same_bits(alone[at], dst[at]));
         }
@@ -136,7 +136,7 @@ TEST(gemm_bf16_rounds_once) {
         const i32 stride = rounded_up(shape.outputs, 8);
         for_all_schedules([&](const Schedule&) {
             p.check(KERNEL_OF(gemm_bf16_128), KERNEL_OF(gemm_bf16_64), poisoned<bf16>(p, stride), stride, errors,
-                    [&](i32 r, i32 c) { return p.sum(r, c); });
+                    [&](i32 r, i32 c) { return p.sum(r, c); }, p.shape.outputs);
         });
     }
 }
@@ -152,7 +152,7 @@ TEST(gemm_add_rounds_the_sum_with_the_residual) {
                         const Sum s = p.sum(r, c);
                         const double y = as_double(p.residual.at(r, c)) + s.value;
                         return Sum{y, s.error + FP32 * std::fabs(y)};
-                    });
+                    }, shape.outputs);
         });
     }
 }
@@ -165,7 +165,24 @@ TEST(gemm_f32_does_not_round) {
         const i32 stride = rounded_up(shape.outputs, 4);
         for_all_schedules([&](const Schedule&) {
             p.check(KERNEL_OF(gemm_f32_128), KERNEL_OF(gemm_f32_64), poisoned<f32>(p, stride), stride, errors,
-                    [&](i32 r, i32 c) { return p.sum(r, c); });
+                    [&](i32 r, i32 c) { return p.sum(r, c); }, p.shape.outputs);
+        });
+    }
+}
+
+TEST(gemm_swiglu_takes_groups_of_gate_and_up) {
+    Errors errors("gemm_swiglu");
+    Random random(5);
+    for (Shape shape : SHAPES) {
+        shape.outputs = rounded_up(shape.outputs, 16);
+        const Problem p(shape, random);
+        const i32 cols = shape.outputs / 2, stride = cols + 8;
+        for_all_schedules([&](const Schedule&) {
+            const auto expected = [&](i32 r, i32 c) {
+                const i32 gate = c / 8 * 16 + c % 8;
+                return swiglu(p.sum(r, gate), p.sum(r, gate + 8));
+            };
+            p.check(KERNEL_OF(gemm_swiglu_128), KERNEL_OF(gemm_swiglu_64), poisoned<bf16>(p, stride), stride, errors, expected, cols);
         });
     }
 }
@@ -177,5 +194,5 @@ TEST(bands_cover_everything) {
     const Problem p({0, 64 * GEMM_BAND * 2 + 65, -1, 130, 8}, random);
     const i32 stride = rounded_up(130, 8);
     p.check(KERNEL_OF(gemm_bf16_128), KERNEL_OF(gemm_bf16_64), poisoned<bf16>(p, stride), stride, errors,
-            [&](i32 r, i32 c) { return p.sum(r, c); });
+            [&](i32 r, i32 c) { return p.sum(r, c); }, p.shape.outputs);
 }

@@ -31,12 +31,12 @@ final class CheckMutations {
     record Mutation(String name, String file, String bug, String test, String find, String replace) {
         private static final Pattern FORM =
                 Pattern.compile(
-                        "bug: (.+)\nfile: (.+)\ntest: (.+)\n--- find\n(.+)\n--- replace\n(.*)",
+                        "bug: (.+)\nfile: (.+)\ntest: (.+)\n--- find\n(.+)\n--- replace\n(.*)\n",
                         Pattern.DOTALL);
 
         static Mutation read(Path path) throws IOException {
             String name = path.getFileName().toString().replaceFirst("\\.txt$", "");
-            Matcher m = FORM.matcher(Files.readString(path).stripTrailing());
+            Matcher m = FORM.matcher(Files.readString(path));
             if (!m.matches() || (m.group(1) + m.group(2) + m.group(3)).contains("\n")) {
                 throw new SuiteError(
                         path + " is not of the form that tests/mutations/README.md describes");

@@ -21,8 +21,8 @@ final class Linear {
 
     Linear(CurrentStep step, Module module, Device device) {
         this.step = step;
-        gemv = new Gemv(module);
-        gemm = new Gemm(module, device.info().multiprocessors());
+        gemv = new Gemv(module, device.info());
+        gemm = new Gemm(module, device.info());
         vendor =
                 Machine.cublas()
                         ? VendorGemm.open(device, step.stream(), gemm)

@@ -142,6 +142,9 @@ public final class VendorGemm {
         if (rows.live() != 0) {
             throw new IllegalArgumentException("cuBLAS needs the number of rows on the host");
         }
+        if (result == Result.SWIGLU) {
+            throw new IllegalArgumentException("cuBLAS has no product with SwiGLU");
+        }
         if (x.cols() != weight.cols() || dst.cols() != weight.rows()) {
             throw new IllegalArgumentException(
                     new Product(result, weight, rows)

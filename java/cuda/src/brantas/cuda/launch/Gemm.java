@@ -1,5 +1,6 @@
 package brantas.cuda.launch;
 
+import brantas.cuda.driver.DeviceInfo;
 import brantas.cuda.driver.Function;
 import brantas.cuda.driver.Kernel;
 import brantas.cuda.driver.Module;
@@ -8,10 +9,11 @@ import brantas.cuda.driver.Stream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /// `y[row] = W · x[row]` for many rows: the kernels of `gemm.cu`. Grid: one block a tile of 128
-/// rows by 128 outputs where that gives every multiprocessor a tile, else of 64 by 64; the choice
-/// does not show in the result.
+/// rows by 128 outputs or of 64 by 64, as the [LaunchTable] says; the choice does not show in the
+/// result.
 public final class Gemm {
     /// What becomes of the fp32 sums; also for [Gemv].
     public enum Result {
@@ -20,7 +22,10 @@ public final class Gemm {
         /// `dst = bf16(dst + sum)`, dst bf16.
         ADD(1),
         /// `dst = sum`, dst fp32.
-        F32(2);
+        F32(2),
+        /// `dst = bf16(SiLU(gate) · up)`, dst bf16 of half as many columns as the weight has rows;
+        /// these lie in groups of 8 for gate and 8 for up.
+        SWIGLU(3);
 
         /// Place of its kernels among those of a launcher.
         final int place;
@@ -34,25 +39,29 @@ public final class Gemm {
         }
     }
 
-    private static final int LARGE = 128;
-    private static final int SMALL = 64;
+    private static final List<Integer> TILES = LaunchTable.Family.GEMM.variants();
+
+    /// Of a block, by tile.
+    private static final Map<Integer, Integer> SHARED = Map.of(64, 32768, 128, 49152);
 
     static final List<Kernel> KERNELS = kernels();
 
     private final List<Function> functions = new ArrayList<>();
+    private final List<LaunchTable.Choice> choices;
     private final int multiprocessors;
 
-    /// @param multiprocessors of the device that the module is loaded on
-    public Gemm(Module module, int multiprocessors) {
+    /// @param device that the module is loaded on
+    public Gemm(Module module, DeviceInfo device) {
         for (Kernel kernel : KERNELS) {
             functions.add(module.function(kernel));
         }
-        this.multiprocessors = multiprocessors;
+        choices = LaunchTable.read().choices(LaunchTable.Family.GEMM, device.capability());
+        multiprocessors = device.multiprocessors();
     }
 
     /// `dst[row] = weight · x[row]`, or what `result` says.
     ///
-    /// @param dst `[rows, out]`, bf16 or fp32 by `result`
+    /// @param dst `[rows, out]`, bf16 or fp32 by `result`; `[rows, out / 2]` for SwiGLU
     /// @param x bf16 `[rows, in]`
     /// @param weight bf16 `[out, in]`
     public void launch(
@@ -60,10 +69,16 @@ public final class Gemm {
         if (rows.count() == 0) {
             return;
         }
-        boolean large = rows.count() > SMALL && tiles(LARGE, rows, weight) >= multiprocessors;
-        Function function = functions.get(2 * result.place + (large ? 0 : 1));
+        LaunchTable.Choice choice = LaunchTable.pick(choices, rows.count());
+        long fewest = (long) choice.blocks() * multiprocessors;
+        int variant = TILES.indexOf(choice.variant());
+        while (variant > 0 && tiles(TILES.get(variant), rows, weight) < fewest) {
+            variant--;
+        }
+        Function function = functions.get(TILES.size() * result.place + variant);
+        checkShapes(result, dst, x, weight);
         arguments(function, dst, x, weight, rows);
-        int blocks = Math.toIntExact(tiles(large ? LARGE : SMALL, rows, weight));
+        int blocks = Math.toIntExact(tiles(TILES.get(variant), rows, weight));
         function.launch(stream, blocks, 1, 1);
     }
 
@@ -74,14 +89,16 @@ public final class Gemm {
     private static List<Kernel> kernels() {
         List<Kernel> all = new ArrayList<>();
         for (Result result : Result.values()) {
-            all.add(kernel("gemm_" + result.tag() + "_" + LARGE, 49152));
-            all.add(kernel("gemm_" + result.tag() + "_" + SMALL, 32768));
+            for (int tile : TILES) {
+                String name = "gemm_" + result.tag() + "_" + tile;
+                all.add(layout(name).block(128).shared(SHARED.getOrDefault(tile, 0)).build());
+            }
         }
         return List.copyOf(all);
     }
 
     /// [Gemv] takes the same arguments.
-    static Kernel kernel(String name, int sharedBytes) {
+    static Kernel.Builder layout(String name) {
         return Kernel.named(name)
                 .address("dst")
                 .address("x")
@@ -92,14 +109,12 @@ public final class Gemm {
                 .int32("weight_stride")
                 .int32("depth")
                 .int32("outputs")
-                .int32("padding")
-                .block(128)
-                .shared(sharedBytes)
-                .build();
+                .int32("padding");
     }
 
-    static void arguments(Function function, Matrix dst, Matrix x, Matrix weight, Rows rows) {
-        if (x.cols() != weight.cols() || dst.cols() != weight.rows()) {
+    static void checkShapes(Result result, Matrix dst, Matrix x, Matrix weight) {
+        int outputs = result == Result.SWIGLU ? Math.ceilDiv(dst.cols(), 8) * 16 : dst.cols();
+        if (x.cols() != weight.cols() || outputs != weight.rows()) {
             throw new IllegalArgumentException(
                     "A weight ["
                             + weight.rows()
@@ -108,8 +123,14 @@ public final class Gemm {
                             + "] takes no rows of "
                             + x.cols()
                             + " to rows of "
-                            + dst.cols());
+                            + dst.cols()
+                            + " ("
+                            + result
+                            + ")");
         }
+    }
+
+    static void arguments(Function function, Matrix dst, Matrix x, Matrix weight, Rows rows) {
         function.begin()
                 .address(dst.address())
                 .address(x.address())
