@@ -1,15 +1,15 @@
 // The mixture of experts for single rows (decode, spec 5.2), without sorting: each row's k experts and the shared one (slot k)
 // are products of their own that share a launch, so exactly two launches do it all. `up` leaves bf16 inner =
-// silu(gate) · up, in fp32 until then, of every (row, slot); weights lie in groups of 8 gate rows and 8 up rows. `down` gives a
-// warp output columns of a row for all of its experts, so the weighted sum, the shared expert's gate and the residual are added
-// in registers, slots in order, in fp32 with one rounding. Weights stream as in gemv (common/lane_dots.cuh); a row's bits do
-// not depend on the other rows.
-#include "common/lane_dots.cuh"
+// silu(gate) · up, in fp32 until then, of every (row, slot); weights lie in groups of 8 gate rows and 8 up rows, which are one
+// tile of common/row_dots.cuh. `down` gives a block 16 output columns of a row for all of its experts: what they have of inner
+// values is one long depth that the block's warps share, each slot's sums are scaled where they end, and the residual is added
+// last, all in fp32 with one rounding. The order of additions depends on the sizes alone; a row's bits do not depend on the
+// other rows.
+#include "common/row_dots.cuh"
 #include "common/step.cuh"
 
-constexpr i32 EXPERT_GEMV_THREADS = 128;
-constexpr i32 EXPERT_GEMV_WARPS = EXPERT_GEMV_THREADS / WARP;
-constexpr i32 EXPERT_GEMV_COLS = 4;  // of a warp
+constexpr i32 EXPERT_AHEAD = 4;       // steps of weights on their way
+constexpr i32 EXPERT_MOST_SLOTS = 16;  // without the shared expert's
 
 struct ExpertGemvUpArgs {
     u64 inner;           // bf16 [(rows.to − rows.from) · (slots + 1), inner_stride]: row · (slots + 1) + slot
@@ -29,42 +29,41 @@ struct ExpertGemvUpArgs {
     i32 padding;
 };
 
-//! kernel expert_gemv_up(ExpertGemvUpArgs) block 128 shared 0 grid [ceil(inner_cols/16), rows * (slots + 1)] dtypes bf16 archs all
-KERNEL(expert_gemv_up, ExpertGemvUpArgs, EXPERT_GEMV_THREADS) {
+//! kernel expert_gemv_up(ExpertGemvUpArgs) block 256 shared 4096 grid [ceil(inner_cols/8), rows * (slots + 1)] dtypes bf16 archs all
+KERNEL_OCCUPANCY(expert_gemv_up, ExpertGemvUpArgs, DOT_THREADS, 2) {
+    // The shared expert of all rows, whose weights are known before the router has chosen and wanted by all at about the same
+    // time; then all rows of slot 0, of slot 1, ….
+    const i32 rows = args.rows.to - args.rows.from;
+    const i32 product = static_cast<i32>(blockIdx.y) / rows;
+    const i32 row = static_cast<i32>(blockIdx.y) % rows;
+    const bool shared = product == 0;
+    const i32 slot = shared ? args.slots : product - 1;
+    const i32 cols = shared ? args.shared_cols : args.inner_cols;
+    const i32 tile = static_cast<i32>(blockIdx.x);
+    const bool exists = tile * 8 < cols;
+    const StepRange steps = warp_steps(dot_steps(args.depth));
+    const i64 row_of_x = args.rows.from + row;
+
+    RowDots<1, EXPERT_AHEAD> dots;
+    WeightRows weights(reinterpret_cast<const bf16*>(args.shared_weight), tile * DOT_ROWS, 2 * cols, args.weight_stride, args.depth);
+    if (shared && exists) dots.request(weights, steps);
     wait_for_predecessors();
     release_successors();
-    // All rows of slot 0, then of slot 1, …: the shared expert's weights are wanted by all rows at about the same time.
-    const i32 rows = args.rows.to - args.rows.from;
-    const i32 slot = static_cast<i32>(blockIdx.y) / rows;
-    const i32 row = static_cast<i32>(blockIdx.y) % rows;
-    const bool shared = slot == args.slots;
-    const i32 cols = shared ? args.shared_cols : args.inner_cols;
-    const i32 col = (static_cast<i32>(blockIdx.x) * EXPERT_GEMV_WARPS + warp_id()) * EXPERT_GEMV_COLS;
-    if (args.rows.from + row >= rows_end(args.rows) || col >= cols) return;
-
-    const i64 row_of_x = args.rows.from + row;
-    const bf16* base = reinterpret_cast<const bf16*>(args.shared_weight);
+    if (!exists || row_of_x >= rows_end(args.rows)) return;
     if (!shared) {
         const i32 expert = reinterpret_cast<const i32*>(args.ids)[row_of_x * args.slots + slot];
-        base = reinterpret_cast<const bf16*>(args.weight) + expert * args.expert_stride;
+        weights = WeightRows(reinterpret_cast<const bf16*>(args.weight) + expert * args.expert_stride, tile * DOT_ROWS, 2 * cols,
+                             args.weight_stride, args.depth);
+        dots.request(weights, steps);
     }
-    const bf16* weight[2 * EXPERT_GEMV_COLS];  // four gates, then their up values
-    UNROLL
-    for (i32 o = 0; o < 2 * EXPERT_GEMV_COLS; o++) {
-        const i32 weight_row = col / 8 * 16 + col % 8 + o % EXPERT_GEMV_COLS + o / EXPERT_GEMV_COLS * 8;
-        weight[o] = base + static_cast<i64>(weight_row) * args.weight_stride;
-    }
-    const bf16* x[1] = {reinterpret_cast<const bf16*>(args.x) + row_of_x * args.x_stride};
-    f32 sum[1][2 * EXPERT_GEMV_COLS] = {};
-    lane_dots<1>(sum, weight, x, args.depth);
-
-    // Lanes 4i hold the gate of column i, lanes 16 + 4i the up value.
-    const f32 mine = deal_sums(sum);
-    const f32 up = shuffle_xor(mine, WARP / 2);
-    if (lane_id() < WARP / 2 && lane_id() % 4 == 0) {
+    const bf16* x = reinterpret_cast<const bf16*>(args.x) + row_of_x * args.x_stride;
+    dots.run(weights, steps, GlobalRows(x, 1, args.x_stride, args.depth));
+    f32 total[4];
+    // Lanes 4i hold in total[0] the gate of column i, in total[2] its up value.
+    if (add_warps(total, dots.sum, shared_memory<WarpSums<1>>()) && lane_id() % 4 == 0) {
         const i64 to = static_cast<i64>(row) * (args.slots + 1) + slot;
         bf16* inner = reinterpret_cast<bf16*>(args.inner) + to * args.inner_stride;
-        inner[col + lane_id() / 4] = to_bf16(silu(mine) * up);
+        inner[tile * 8 + lane_id() / 4] = to_bf16(silu(total[0]) * total[2]);
     }
 }
 
@@ -82,97 +81,118 @@ struct ExpertGemvDownArgs {
     i32 inner_stride;
     i32 weight_stride;    // also the depth of a routed expert: inner size rounded up to 8
     i32 shared_stride;    // the same of the shared expert
-    i32 slots;
+    i32 slots;            // at most 16
     i32 hidden;
 };
 
-/// Where a warp is in the row's experts, one behind the other: at value k of a slot.
-struct ExpertPlace {
-    const bf16* weight;  // of the warp's first column
-    const bf16* inner;
-    i32 stride;          // of the weights, and their depth
+struct ExpertDownShared {
+    WarpSums<1> sums;
+    u64 weight[EXPERT_MOST_SLOTS + 1];  // of each slot's expert
+    f32 scale[EXPERT_MOST_SLOTS + 1];
+    u32 padding;
+};
+static_assert(sizeof(ExpertDownShared) == 4304);
+
+/// A step in the row's experts, one behind the other.
+struct ExpertStep {
     i32 slot;
-    i32 k;
+    i32 step;  // in the slot
+
+    /// The step after `index` others.
+    DEVICE ExpertStep(i32 index, i32 slots, i32 routed_steps) {
+        slot = index / routed_steps;
+        if (slot > slots) slot = slots;
+        step = index - slot * routed_steps;
+    }
+    DEVICE void advance(bool last_of_slot) {
+        step = last_of_slot ? 0 : step + 1;
+        slot += last_of_slot ? 1 : 0;
+    }
 };
 
-constexpr i32 EXPERT_GEMV_CHUNKS = 2;
+/// What does not change while a block works.
+struct ExpertSequence {
+    const ExpertDownShared& shared;
+    const bf16* inner;  // of slot 0
+    i32 inner_stride;
+    i32 low, high;      // weight rows of this lane
+    i32 slots;
+    i32 depth;          // of a routed expert
+    i32 shared_depth;
 
-DEVICE ExpertPlace expert_place(const ExpertGemvDownArgs& args, i32 row, i32 slot, i32 col) {
-    const bool shared = slot == args.slots;
-    const i32 stride = shared ? args.shared_stride : args.weight_stride;
-    const bf16* weight = reinterpret_cast<const bf16*>(args.shared_weight);
-    if (!shared) {
-        const i64 at = static_cast<i64>(args.rows.from + row) * args.slots + slot;
-        weight = reinterpret_cast<const bf16*>(args.weight) + reinterpret_cast<const i32*>(args.ids)[at] * args.expert_stride;
+    DEVICE i32 depth_of(const ExpertStep& at) const {
+        return at.slot == slots ? shared_depth : depth;
     }
-    const i64 inner = static_cast<i64>(row) * (args.slots + 1) + slot;
-    return {weight + static_cast<i64>(col) * stride,
-            reinterpret_cast<const bf16*>(args.inner) + inner * args.inner_stride, stride, slot, 0};
-}
+    DEVICE bool ends_slot(const ExpertStep& at) const {
+        return at.step + 1 == dot_steps(depth_of(at));
+    }
+};
 
-/// This lane's weights at a place; behind the last column the last one is read again.
-DEVICE void read_place(Vec16 (&to)[EXPERT_GEMV_CHUNKS][EXPERT_GEMV_COLS], const ExpertPlace& place, i32 cols) {
-    const bf16* weight[EXPERT_GEMV_COLS];
-    UNROLL
-    for (i32 o = 0; o < EXPERT_GEMV_COLS; o++) {
-        weight[o] = place.weight + static_cast<i64>(o < cols ? o : cols - 1) * place.stride;
-    }
-    UNROLL
-    for (i32 c = 0; c < EXPERT_GEMV_CHUNKS; c++) {
-        read_weights(to[c], weight, place.k + c * WARP_VALUES + lane_id() * LANE_VALUES, place.stride);
-    }
-}
+/// Weights of the steps, as RowDots asks for them: each once, in order.
+struct ExpertWeights {
+    const ExpertSequence& sequence;
+    mutable ExpertStep next;
 
-//! kernel expert_gemv_down(ExpertGemvDownArgs) block 128 shared 0 grid [ceil(hidden/16), rows] dtypes bf16 archs all
-KERNEL(expert_gemv_down, ExpertGemvDownArgs, EXPERT_GEMV_THREADS) {
+    DEVICE WeightPlace operator()(i32 /*step*/) const {
+        const i32 depth = sequence.depth_of(next);
+        const bf16* from = reinterpret_cast<const bf16*>(sequence.shared.weight[next.slot]);
+        const WeightPlace place = {{from + static_cast<i64>(sequence.low) * depth, from + static_cast<i64>(sequence.high) * depth},
+                                   next.step, depth};
+        next.advance(sequence.ends_slot(next));
+        return place;
+    }
+};
+
+//! kernel expert_gemv_down(ExpertGemvDownArgs) block 256 shared 4304 grid [ceil(hidden/16), rows] dtypes bf16 archs all
+KERNEL_OCCUPANCY(expert_gemv_down, ExpertGemvDownArgs, DOT_THREADS, 2) {
     wait_for_predecessors();
     release_successors();
     const i32 row = static_cast<i32>(blockIdx.y);
-    const i32 col = (static_cast<i32>(blockIdx.x) * EXPERT_GEMV_WARPS + warp_id()) * EXPERT_GEMV_COLS;
     const i64 row_of_dst = args.rows.from + row;
-    if (row_of_dst >= rows_end(args.rows) || col >= args.hidden) return;
-    const i32 cols = args.hidden - col < EXPERT_GEMV_COLS ? args.hidden - col : EXPERT_GEMV_COLS;
+    if (row_of_dst >= rows_end(args.rows)) return;
+    ExpertDownShared& shared = shared_memory<ExpertDownShared>();
+    if (const i32 slot = static_cast<i32>(threadIdx.x); slot < args.slots) {
+        const i64 at = row_of_dst * args.slots + slot;
+        shared.weight[slot] = args.weight + 2 * reinterpret_cast<const i32*>(args.ids)[at] * args.expert_stride;
+        shared.scale[slot] = reinterpret_cast<const f32*>(args.scales)[at];
+    } else if (slot == args.slots) {
+        shared.weight[slot] = args.shared_weight;
+        shared.scale[slot] = reinterpret_cast<const f32*>(args.gates)[row_of_dst];
+    }
+    block_sync();
 
-    // An expert is only a step or two deep: the weights of the next step, perhaps another expert's, are always on their way.
-    ExpertPlace ahead = expert_place(args, row, 0, col);
-    Vec16 next[EXPERT_GEMV_CHUNKS][EXPERT_GEMV_COLS];
-    read_place(next, ahead, cols);
-    f32 total[1][EXPERT_GEMV_COLS] = {};
-    f32 sum[EXPERT_GEMV_COLS] = {};
-    while (ahead.slot <= args.slots) {
-        const ExpertPlace place = ahead;
-        Vec16 now[EXPERT_GEMV_CHUNKS][EXPERT_GEMV_COLS];
-        UNROLL
-        for (i32 c = 0; c < EXPERT_GEMV_CHUNKS; c++) {
+    const i32 first = static_cast<i32>(blockIdx.x) * DOT_ROWS, last = args.hidden - 1;
+    const i32 low = first + lane_id() / 4, high = low + 8;
+    const bf16* inner = reinterpret_cast<const bf16*>(args.inner) + static_cast<i64>(row) * (args.slots + 1) * args.inner_stride;
+    const ExpertSequence sequence = {shared, inner, args.inner_stride, low < last ? low : last, high < last ? high : last,
+                                     args.slots, args.weight_stride, args.shared_stride};
+    const i32 routed_steps = dot_steps(args.weight_stride);
+    const StepRange steps = warp_steps(args.slots * routed_steps + dot_steps(args.shared_stride));
+    ExpertStep now(steps.from, args.slots, routed_steps);
+    const ExpertWeights weights = {sequence, now};
+    RowDots<1, EXPERT_AHEAD> dots;
+    dots.request(weights, steps);
+    const auto activations = [&](i32 /*tile*/, i32 /*step*/, i32 piece) -> Vec16 {
+        const i32 k = dot_k(now.step, piece);
+        if (lane_id() >= 4 || k >= sequence.depth_of(now)) return {};
+        return load16(sequence.inner + static_cast<i64>(now.slot) * sequence.inner_stride + k);
+    };
+    f32 total[1][4] = {};
+    dots.run(weights, steps, activations, [&](i32 step, f32 (&sum)[1][4]) {
+        const bool ends = sequence.ends_slot(now);
+        if (ends || step + 1 == steps.to) {
             UNROLL
-            for (i32 o = 0; o < EXPERT_GEMV_COLS; o++) now[c][o] = next[c][o];
-        }
-        ahead.k += EXPERT_GEMV_CHUNKS * WARP_VALUES;
-        const bool last = ahead.k >= place.stride;
-        if (last && place.slot < args.slots) ahead = expert_place(args, row, place.slot + 1, col);
-        else if (last) ahead.slot++;
-        if (ahead.slot <= args.slots) read_place(next, ahead, cols);
-
-        UNROLL
-        for (i32 c = 0; c < EXPERT_GEMV_CHUNKS; c++) {
-            const i32 k = place.k + c * WARP_VALUES + lane_id() * LANE_VALUES;
-            if (k < place.stride) add_products(sum, now[c], load16(place.inner + k));
-        }
-        if (last) {
-            const f32 scale = place.slot == args.slots
-                                  ? reinterpret_cast<const f32*>(args.gates)[row_of_dst]
-                                  : reinterpret_cast<const f32*>(args.scales)[row_of_dst * args.slots + place.slot];
-            UNROLL
-            for (i32 o = 0; o < EXPERT_GEMV_COLS; o++) {
-                total[0][o] = fma32(scale, sum[o], total[0][o]);
-                sum[o] = 0;
+            for (i32 i = 0; i < 4; i++) {
+                total[0][i] = fma32(shared.scale[now.slot], sum[0][i], total[0][i]);
+                sum[0][i] = 0;
             }
         }
-    }
-    const f32 result = deal_sums(total);
-    const i32 mine = lane_id() / (WARP / EXPERT_GEMV_COLS);
-    if (lane_id() % (WARP / EXPERT_GEMV_COLS) == 0 && mine < cols) {
-        bf16* dst = reinterpret_cast<bf16*>(args.dst) + row_of_dst * args.dst_stride + col + mine;
-        *dst = to_bf16(to_float(*dst) + result);
+        now.advance(ends);
+    });
+    f32 result[4];
+    if (add_warps(result, total, shared.sums) && lane_id() % 4 == 0) {
+        bf16* dst = reinterpret_cast<bf16*>(args.dst) + row_of_dst * args.dst_stride;
+        if (low <= last) dst[low] = to_bf16(to_float(dst[low]) + result[0]);
+        if (high <= last) dst[high] = to_bf16(to_float(dst[high]) + result[2]);
     }
 }

@@ -124,6 +124,13 @@ DEVICE u32 atomic_or(u32* at, u32 bits) {
     return atomicOr(at, bits);
 }
 
+/// Orders this thread's accesses to global memory before it with those behind it, for all blocks of the device: what one block
+/// wrote before its fence and an atomic, another sees that comes upon the atomic and then fences. With a block_sync in
+/// front it speaks for all threads of the block.
+DEVICE void fence_device() {
+    __threadfence();
+}
+
 // ---- arithmetic: exact library versions, no fast-math ----------------------------------------------------------------------
 DEVICE f32 fma32(f32 a, f32 b, f32 c) {
     return __fmaf_rn(a, b, c);

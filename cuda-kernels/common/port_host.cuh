@@ -125,6 +125,11 @@ DEVICE u32 atomic_or(u32* at, u32 bits, Site site = Site::current()) {
     return brantas::emulator::atomic32(brantas::emulator::Update::OR, at, bits, site);
 }
 
+/// Alone orders blocks; the atomics are relaxed, as on the device.
+DEVICE void fence_device() {
+    brantas::emulator::fence_device();
+}
+
 // ---- arithmetic ----------------------------------------------------------------------------------------------------------------
 DEVICE f32 fma32(f32 a, f32 b, f32 c) {
     return std::fma(a, b, c);

@@ -77,6 +77,7 @@ void copy_wait(uint32_t pending);
 
 uint32_t atomic32(Update update, void* at, uint32_t value, Site site);
 uint64_t atomic64(Update update, void* at, uint64_t value, Site site);
+void fence_device();
 
 /// Ends the kernel with an error that names the site.
 [[noreturn]] void fail(const char* what, Site site);

@@ -293,6 +293,17 @@ uint64_t atomic64(Update kind, void* at, uint64_t value, Site site) {
     return update<uint64_t>(kind, at, value, site, __builtin_return_address(0));
 }
 
+void fence_device() {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#if defined(BRANTAS_TSAN)
+    // ThreadSanitizer does not know fences. To it, a fence makes known all that went before to every later one: more than a
+    // device promises, but blocks that exchange anything without fences are found out.
+    static char fences;
+    __tsan_acquire(&fences);
+    __tsan_release(&fences);
+#endif
+}
+
 void fail(const char* what, Site site) {
     here->fail_at(what, site);
 }

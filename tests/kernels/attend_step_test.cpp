@@ -1,7 +1,8 @@
 // Attention of single rows against the formula in fp64: all group sizes, lengths on the edges of tiles and splits, more
 // positions than 64 smallest splits hold, pages of all sizes and lost ones, scores that are all equal or that one position
-// dominates, and not-a-number wherever nothing may be read. Bits must depend neither on the company nor on the grid's bound,
-// and must be those of attend_chunk where a sequence has one split.
+// dominates, and not-a-number wherever nothing may be read. Bits must depend neither on the company nor on the grid's bound
+// nor on which block comes last, and must be those of attend_chunk where a sequence has one split. Every launch must leave
+// the counters of arrivals as it found them, at zero.
 #include "attention_problem.hpp"
 
 #include "../../cuda-kernels/attend_chunk.cu"
@@ -14,22 +15,30 @@ i32 splits_of(i32 length) {
     return (length + size - 1) / size;
 }
 
-AttendStepArgs arguments(AttentionRun& on, DeviceArray<f32>& partials, i32 splits) {
+AttendStepArgs arguments(AttentionRun& on, DeviceArray<f32>& partials, DeviceArray<u32>& arrivals, i32 splits) {
     return {on.dst.address(), on.q.address(), on.projected.address(), on.keys.address(), on.values.address(),
-            partials.address(), on.step.address(), on.dst.stride(), on.q.stride(), on.projected.stride(),
+            partials.address(), arrivals.address(), on.step.address(), on.dst.stride(), on.q.stride(), on.projected.stride(),
             on.shape.kv_heads, on.shape.group, on.shape.page_size, splits, 0};
 }
 
-/// Both kernels, for up to `spare` more rows and splits than there are.
+/// A launch for up to `spare` more rows and splits than there are.
 void run(AttentionRun& on, const std::vector<TestSequence>& sequences, i32 spare) {
     i32 singles = on.step.step().singles, splits = 1;
     for (i32 s = 0; s < singles; s++) splits = std::max(splits, splits_of(sequences[static_cast<size_t>(s)].past + 1));
     splits += spare;
     i32 rows = singles + spare, heads = on.shape.heads();
     DeviceArray<f32> partials(static_cast<size_t>(rows) * static_cast<size_t>(heads * splits * PARTIAL), "partials");
-    AttendStepArgs args = arguments(on, partials, splits);
+    DeviceArray<u32> arrivals(std::vector<u32>(static_cast<size_t>(rows * on.shape.kv_heads), 0), "arrivals");
+    AttendStepArgs args = arguments(on, partials, arrivals, splits);
     launch(KERNEL_OF(attend_step), {splits, on.shape.kv_heads, rows}, 128, sizeof(StepShared), args);
-    launch(KERNEL_OF(attend_step_combine), {(heads + WARPS - 1) / WARPS, rows}, 128, 0, args);
+    for (u32 left : arrivals.span()) check_equal(left, 0u, "arrivals");
+    // Rows of one split leave nothing behind, and nobody writes behind the splits that a row has.
+    for (i32 r = 0; r < rows; r++) {
+        i32 own = r < singles ? splits_of(sequences[static_cast<size_t>(r)].past + 1) : 0;
+        for (i32 split = own > 1 ? own : 0; split < splits; split++)
+            for (i32 h = 0; h < heads; h++)
+                CHECK(partials.is_untouched(static_cast<size_t>(((r * heads + h) * splits + split) * PARTIAL)));
+    }
 }
 
 void check_once(const AttentionProblem& problem) {
@@ -120,6 +129,20 @@ TEST(attend_step_bits_depend_on_nothing_else) {
     });
 }
 
+TEST(attend_step_bits_do_not_depend_on_which_block_is_last) {
+    AttentionProblem problem({2, 9, 32}, singles({2600, 400}), {.dominant_score = 20});
+    std::vector<bf16> first;
+    for_all_schedules([&](const Schedule&) {
+        AttentionRun on(problem);
+        run(on, problem.sequences(), 1);
+        std::vector<bf16> now;
+        for (i32 r = 0; r < on.count; r++)
+            for (i32 c = 0; c < on.width; c++) now.push_back(on.dst.at(r, c));
+        if (first.empty()) first = now;
+        for (size_t i = 0; i < now.size(); i++) check_equal(now[i].bits, first[i].bits);
+    });
+}
+
 TEST(attend_step_has_the_bits_of_attend_chunk) {
     AttentionProblem problem({2, 6, 32}, singles({0, 5, 31, 32, 200, 255}));
     for_all_schedules([&](const Schedule&) {
@@ -138,7 +161,8 @@ TEST(attend_step_refuses_a_grid_with_too_few_splits) {
     AttentionProblem problem({1, 1, 32}, singles({256}));
     AttentionRun on(problem);
     DeviceArray<f32> partials(PARTIAL, "partials");
-    AttendStepArgs args = arguments(on, partials, 1);
+    DeviceArray<u32> arrivals(std::vector<u32>(1, 0), "arrivals");
+    AttendStepArgs args = arguments(on, partials, arrivals, 1);
     std::string violation = launch_violation(KERNEL_OF(attend_step), {1, 1, 1}, 128, sizeof(StepShared), &args, sizeof args);
     CHECK(violation.find("the kernel stopped itself") != std::string::npos);
 }

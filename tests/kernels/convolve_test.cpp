@@ -1,6 +1,7 @@
-// Convolution and SiLU against the formula in fp64; windows are compared bit for bit. An output must be the one rounding of a
-// value whose fp32 error is bounded so: four multiply-adds round once each, at most 4 · 2⁻²⁴ of Σ|w·x|, which SiLU stretches by
-// at most 1.1; SiLU itself adds 7 · 2⁻²⁴. Taken twice. Below the normal numbers SiLU has an absolute error of 2⁻¹⁴⁸ · sum.
+// Convolution and SiLU of sequences with several rows (and of one, behind those with several) against the formula in fp64;
+// windows are compared bit for bit, with every place of the ring as the first. An output must be the one rounding of a value
+// whose fp32 error is bounded so: four multiply-adds round once each, at most 4 · 2⁻²⁴ of Σ|w·x|, which SiLU stretches by at
+// most 1.1; SiLU itself adds 7 · 2⁻²⁴. Taken twice. Below the normal numbers SiLU has an absolute error of 2⁻¹⁴⁸ · sum.
 #include "matrix.hpp"
 #include "step_block.hpp"
 
@@ -9,6 +10,7 @@
 namespace {
 
 constexpr i32 PAST = 3;
+constexpr i32 PLACES = 4;
 constexpr i32 SLOTS = 7;
 
 std::string place(const char* what, i32 a, i32 b) {
@@ -17,9 +19,9 @@ std::string place(const char* what, i32 a, i32 b) {
 
 struct Layer {
     Layer(i32 count, const std::vector<TestSequence>& batch, u64 seed = 0)
-        : channels(count), sequences(batch), step(batch), rows(step.rows()), singles(step.step().singles), projected(rows, channels + 5, 0, "projected"),
+        : channels(count), sequences(batch), step(batch), rows(step.rows()), projected(rows, channels + 5, 0, "projected"),
           dst(rows, channels, 1, "dst"), weight(static_cast<size_t>(4 * channels), "weight"),
-          window(static_cast<size_t>(SLOTS * PAST * channels), "window") {
+          window(static_cast<size_t>(SLOTS * PLACES * channels), "window") {
         Random random(seed * 4096 + static_cast<u64>(channels));
         for (i32 r = 0; r < rows; r++)  // the columns behind the channels stay poisoned
             for (i32 c = 0; c < channels; c++) projected.at(r, c) = to_bf16(static_cast<f32>(2 * random.normal()));
@@ -28,31 +30,27 @@ struct Layer {
         before = window.values();
     }
 
-    ConvolveStepArgs step_args(Rows of) const {
-        return {dst.address(), projected.address(), weight.address(), window.address(), step.address(), of, channels, dst.stride(),
-                projected.stride(), 0};
-    }
-    void run_step(Rows of) { launch(KERNEL_OF(convolve_step), {of.to - of.from, (channels + 255) / 256}, 128, 0, step_args(of)); }
     void run_chunk(i32 tiles) {
         launch(KERNEL_OF(convolve_chunk), {tiles, (channels + 255) / 256}, 128, 0,
                ConvolveChunkArgs{dst.address(), projected.address(), weight.address(), window.address(), step.address(), channels,
                                  dst.stride(), projected.stride(), 0});
     }
-    i32 tiles() const {
+    i32 tiles() {
         i32 sum = 0;
-        for (size_t s = static_cast<size_t>(singles); s < sequences.size(); s++)
+        for (size_t s = static_cast<size_t>(step.step().singles); s < sequences.size(); s++)
             sum += (sequences[s].rows + CONVOLVE_TILE - 1) / CONVOLVE_TILE;
         return sum;
     }
 
-    size_t window_at(i32 slot, i32 age, i32 channel) const {
-        return static_cast<size_t>((slot * PAST + age) * channels + channel);
+    /// Where the window keeps the input of a position; −3 and later.
+    size_t window_at(i32 slot, i32 position, i32 channel) const {
+        return static_cast<size_t>((slot * PLACES + (position + PLACES) % PLACES) * channels + channel);
     }
     /// Input `token` of a sequence, counted from its first row; −1 … −3 lie in the window.
     bf16 input(i32 sequence, i32 token, i32 channel) {
-        i32 slot = sequences[static_cast<size_t>(sequence)].slot;
+        const TestSequence& s = sequences[static_cast<size_t>(sequence)];
         if (token >= 0) return projected.at(step.row_start(sequence) + token, channel);
-        return slot < 0 ? bf16{0} : before[window_at(slot, PAST + token, channel)];
+        return s.slot < 0 ? bf16{0} : before[window_at(s.slot, s.past + token, channel)];
     }
 
     void check_sequence(i32 s) {
@@ -69,9 +67,12 @@ struct Layer {
                 double error = 2 * FP32 * (4.4 * size + 7 * std::abs(y)) + 0x1p-147 * std::abs(sum);
                 check_rounded(dst.at(step.row_start(s) + t, c), y, error, place("token", t, c));
             }
-            for (i32 age = 0; age < PAST && sequence.slot >= 0; age++)
-                check_equal(window[window_at(sequence.slot, age, c)].bits, input(s, sequence.rows - PAST + age, c).bits,
-                            place("window column", age, c));
+            // The next step's three inputs are there, and the fourth place is as it was where no input came to lie.
+            for (i32 token = sequence.rows - PAST; token <= sequence.rows && sequence.slot >= 0; token++) {
+                size_t at = window_at(sequence.slot, sequence.past + token, c);
+                u16 expected = token == sequence.rows ? before[at].bits : input(s, token, c).bits;
+                check_equal(window[at].bits, expected, place("window position", token, c));
+            }
         }
     }
 
@@ -81,7 +82,8 @@ struct Layer {
             bool skip = false;
             for (i32 s : changed) skip = skip || sequences[static_cast<size_t>(s)].slot == slot;
             if (skip) continue;
-            for (size_t i = window_at(slot, 0, 0); i < window_at(slot + 1, 0, 0); i++)
+            size_t from = static_cast<size_t>(slot * PLACES * channels), to = from + static_cast<size_t>(PLACES * channels);
+            for (size_t i = from; i < to; i++)
                 check_equal(window[i].bits, before[i].bits, "foreign slot " + std::to_string(slot));
         }
     }
@@ -89,7 +91,7 @@ struct Layer {
     i32 channels;
     std::vector<TestSequence> sequences;
     StepBlock step;
-    i32 rows, singles;
+    i32 rows;
     TestMatrix<bf16> projected, dst;
     DeviceArray<f32> weight;
     DeviceArray<bf16> window;
@@ -98,36 +100,15 @@ struct Layer {
 
 }  // namespace
 
-TEST(convolve_step_of_every_width) {
-    for_all_schedules([](const Schedule&) {
-        for (i32 channels : {1, 2, 7, 64, 255, 256, 257, 258, 515, 1024}) {
-            Layer layer(channels, {{1, 9, 3}, {1, 0, -1}, {1, 2, 0}, {1, 1, 5}});
-            layer.run_step({0, 0, 4});
-            for (i32 s = 0; s < 4; s++) layer.check_sequence(s);
-            layer.check_other_slots({0, 2, 3});
-            layer.dst.check_untouched_outside(0, 4);
-        }
-    });
-}
-
-TEST(convolve_step_works_on_live_rows_only) {
-    for_all_schedules([](const Schedule&) {
-        Layer layer(130, {{1, 9, 3}, {1, 0, 1}, {1, 2, 0}, {5, 1, 5}});
-        for (i32 r : {0, 3, 7}) layer.projected.poison_row(r);
-        layer.run_step(layer.step.live_rows(layer.step.step().singles, 1, 8));
-        for (i32 s : {1, 2}) layer.check_sequence(s);
-        layer.check_other_slots({1, 2});
-        layer.dst.check_untouched_outside(1, 3);
-    });
-}
-
 TEST(convolve_chunk_of_every_length) {
     for_all_schedules([](const Schedule&) {
-        for (i32 length : {2, 3, 4, 7, 8, 9, 31, 32, 33, 63, 64, 65, 98}) {
-            for (i32 channels : {2, 35, 256, 259}) {
+        for (i32 length : {1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 63, 64, 65, 98}) {
+            for (i32 channels : {1, 2, 35, 256, 257, 258, 259, 515}) {
                 if (channels > 35 && length % 32 > 2) continue;
                 i32 slot = length % 5 == 4 ? -1 : 2;  // some lengths without a slot
-                Layer layer(channels, {{length, 0, slot}}, static_cast<u64>(length));
+                i32 past = (length + channels) % 7;   // every place may be the first to be written
+                Layer layer(channels, {{length, past, slot}}, static_cast<u64>(length));
+                layer.step.step().singles = 0;
                 layer.run_chunk(layer.tiles());
                 layer.check_sequence(0);
                 layer.check_other_slots({0});
@@ -162,15 +143,18 @@ TEST(convolve_gives_the_same_bits_however_a_sequence_is_cut) {
                     for (i32 t = 0; t < rows; t++) piece.projected.at(t, c) = whole.projected.at(done + t, c);
                 for (size_t i = 0; i < window.size(); i++) piece.window[i] = window[i];
                 for (size_t i = 0; i < whole.weight.size(); i++) piece.weight[i] = whole.weight[i];
-                if (rows == 1) piece.run_step({0, 0, 1});
-                else piece.run_chunk(piece.tiles());
+                piece.step.step().singles = 0;
+                piece.run_chunk(piece.tiles());
                 for (i32 c = 0; c < CHANNELS; c++)
                     for (i32 t = 0; t < rows; t++)
                         check_equal(piece.dst.at(t, c).bits, whole.dst.at(done + t, c).bits, place("token", done + t, c));
                 window = piece.window.values();
                 done += rows;
             }
-            for (size_t i = 0; i < window.size(); i++) check_equal(window[i].bits, whole.window[i].bits, "window " + std::to_string(i));
+            for (i32 token = LENGTH - PAST; token < LENGTH; token++)
+                for (i32 c = 0; c < CHANNELS; c++)
+                    check_equal(window[whole.window_at(2, token, c)].bits, whole.window[whole.window_at(2, token, c)].bits,
+                                place("window position", token, c));
         }
     });
 }
@@ -178,10 +162,10 @@ TEST(convolve_gives_the_same_bits_however_a_sequence_is_cut) {
 TEST(convolve_of_a_fresh_sequence_equals_one_without_a_slot) {
     for_all_schedules([](const Schedule&) {
         Layer layer(40, {{5, 0, 1}, {5, 0, -1}});
-        for (i32 age = 0; age < PAST; age++) {
+        for (i32 position = 0; position < PLACES; position++) {
             for (i32 c = 0; c < 40; c++) {
-                layer.window[layer.window_at(1, age, c)] = {0};
-                layer.before[layer.window_at(1, age, c)] = {0};
+                layer.window[layer.window_at(1, position, c)] = {0};
+                layer.before[layer.window_at(1, position, c)] = {0};
             }
         }
         for (i32 t = 0; t < 5; t++)

@@ -63,6 +63,11 @@ public:
         for (const TestSequence& s : sequences) fill(random, s.rows);
         for (size_t i = 0; i < static_cast<size_t>(slots * is.value_heads()) * DELTA_STATE; i++)
             state.push_back(static_cast<f32>(is.value_scale * 0.1 * random.normal()));
+        solve();
+    }
+
+    /// The recurrence over what `convolved` holds now.
+    void solve() {
         expected_state.assign(state.begin(), state.end());
         expected.resize(static_cast<size_t>(rows) * static_cast<size_t>(is.value_width()));
         run();

@@ -1,8 +1,11 @@
-// The recurrent step against fp64, in every regime of gates. The kernel's errors are those of fp32 sums of 128 terms and of a
-// few products: relative to the largest term a few times 2⁻²⁴·log₂ 128, so that 1e-6 of a state's or output's own norm is
-// twice what is expected, and an output is what rounding to bf16 makes of a value that near.
+// The recurrent step against fp64, in every regime of gates. Its inputs are convolved by convolve_chunk first, and the
+// recurrence runs over what that gives: a value of q, k or v that the step rounds otherwise is off by 2⁻⁸ of itself and fails.
+// The kernel's errors are those of fp32 sums of 128 terms and of a few products: relative to the largest term a few times
+// 2⁻²⁴·log₂ 128, so that 1e-6 of a state's or output's own norm is twice what is expected, and an output is what rounding to
+// bf16 makes of a value that near.
 #include "harness.hpp"
 
+#include "../../cuda-kernels/convolve.cu"
 #include "../../cuda-kernels/delta_step.cu"
 
 #include "delta_layer.hpp"
@@ -11,16 +14,85 @@ namespace {
 
 constexpr double TOLERANCE = 1e-6;
 
-DeltaStepArgs step_args(DeltaDevice& device, Rows rows) {
-    const DeltaCase& is = device.in.is;
-    return {device.step.address(), device.dst.address(), device.convolved.address(), device.projected.address(),
-            device.log_rate.address(), device.bias.address(), device.state.address(), rows, is.key_heads, is.value_heads(),
-            device.dst.stride(), device.convolved.stride(), device.projected.stride(), 0};
-}
+/// A layer's inputs before convolution, as large as those that DeltaInputs draws for behind it: short keys stay short.
+struct Layer {
+    DeltaInputs in;
+    std::vector<bf16> raw;        // [rows, channels]
+    std::vector<f32> weight;      // [channels, 4]
+    std::vector<bf16> window;     // [slots, 4, channels]; poison where nothing may be read
 
-void run(DeltaDevice& device, Rows rows) {
-    launch(KERNEL_OF(delta_step), {8, device.in.is.value_heads(), rows.to - rows.from}, STEP_THREADS, 0, step_args(device, rows));
-}
+    Layer(const DeltaCase& wish, const std::vector<TestSequence>& sequences, i32 slots) : in(wish, sequences, slots) {
+        Random random(2000 + wish.stream);
+        const i32 channels = wish.channels();
+        for (f32 x : in.convolved) raw.push_back(to_bf16(x));
+        for (i32 i = 0; i < 4 * channels; i++) weight.push_back(static_cast<f32>((i % 4 == 3 ? 1 : 0.3) * random.normal()));
+        window.assign(static_cast<size_t>(slots * WINDOW_PLACES * channels), bf16{0xffff});
+        i32 row = 0;
+        for (const TestSequence& s : sequences) {
+            for (i32 age = 1; age <= CONVOLVE_PAST && s.slot >= 0; age++)
+                for (i32 c = 0; c < channels; c++)
+                    window[window_at(s.slot, s.past - age, c)] =
+                        to_bf16(static_cast<f32>(random.normal() * as_double(raw[static_cast<size_t>(row * channels + c)])));
+            row += s.rows;
+        }
+        convolve();
+        in.solve();
+    }
+
+    size_t window_at(i32 slot, i32 position, i32 channel) const {
+        i32 place = (position + WINDOW_PLACES) % WINDOW_PLACES;
+        return static_cast<size_t>((slot * WINDOW_PLACES + place) * in.is.channels() + channel);
+    }
+
+private:
+    /// By the kernel for sequences with several rows, to which all belong here.
+    void convolve() {
+        const i32 channels = in.is.channels();
+        StepBlock step(in.sequences);
+        step.step().singles = 0;
+        DeviceArray<bf16> projected(raw, "projected"), dst(raw.size(), "convolved"), kept(window, "window");
+        DeviceArray<f32> taps(weight, "weight");
+        i32 tiles = 0;
+        for (const TestSequence& s : in.sequences) tiles += (s.rows + CONVOLVE_TILE - 1) / CONVOLVE_TILE;
+        launch(KERNEL_OF(convolve_chunk), {tiles, (channels + 255) / 256}, 128, 0,
+               ConvolveChunkArgs{dst.address(), projected.address(), taps.address(), kept.address(), step.address(), channels,
+                                 channels, channels, 0});
+        for (size_t i = 0; i < raw.size(); i++) in.convolved[i] = to_float(dst[i]);
+    }
+};
+
+/// A copy of it on the device; what only other kernels read stays poison.
+struct Device : DeltaDevice {
+    const Layer& layer;
+    DeviceArray<f32> weight;
+    DeviceArray<bf16> window;
+
+    explicit Device(const Layer& of) : DeltaDevice(of.in), layer(of), weight(of.weight, "weight"), window(of.window, "window") {
+        for (i32 r = 0; r < in.rows; r++)
+            for (i32 c = 0; c < in.is.channels(); c++)
+                projected.at(r, c) = of.raw[static_cast<size_t>(r * in.is.channels() + c)];
+    }
+
+    DeltaStepArgs args(Rows rows) const {
+        return {step.address(), dst.address(), projected.address(), weight.address(), window.address(), log_rate.address(),
+                bias.address(), state.address(), rows, in.is.key_heads, in.is.value_heads(), dst.stride(), projected.stride()};
+    }
+
+    void run(Rows rows) {
+        launch(KERNEL_OF(delta_step), {8, in.is.value_heads(), rows.to - rows.from}, STEP_THREADS, sizeof(DeltaStepShared), args(rows));
+    }
+
+    /// The windows of the sequences [from, to) have their new input, and nothing else changed.
+    void check_windows(i32 from, i32 to) const {
+        std::vector<bf16> expected = layer.window;
+        for (i32 s = from; s < to; s++) {
+            const TestSequence& sequence = in.sequences[static_cast<size_t>(s)];
+            for (i32 c = 0; c < in.is.channels() && sequence.slot >= 0; c++)
+                expected[layer.window_at(sequence.slot, sequence.past, c)] = layer.raw[static_cast<size_t>(s * in.is.channels() + c)];
+        }
+        for (size_t i = 0; i < expected.size(); i++) check_equal(window[i].bits, expected[i].bits, "window " + std::to_string(i));
+    }
+};
 
 void check_outputs(const DeltaDevice& device, i32 from, i32 to) {
     const DeltaInputs& in = device.in;
@@ -37,17 +109,19 @@ void check_outputs(const DeltaDevice& device, i32 from, i32 to) {
     device.dst.check_untouched_outside(from, to);
 }
 
-const std::vector<TestSequence> SINGLES = {{1, 7, 3}, {1, 0, -1}, {1, 5, 0}, {1, 9, 5}, {1, 1, 2}};
+// Every place of the window is written by one of them.
+const std::vector<TestSequence> SINGLES = {{1, 7, 3}, {1, 2, -1}, {1, 5, 0}, {1, 9, 5}, {1, 0, 2}, {1, 1002, 1}};
 
 }  // namespace
 
 TEST(delta_step_for_every_group) {
     for (i32 group : {1, 2, 3, 4, 8}) {
-        DeltaInputs in({.key_heads = group >= 4 ? 1 : 2, .group = group, .stream = static_cast<u64>(group)}, SINGLES, 7);
+        Layer layer({.key_heads = group >= 4 ? 1 : 2, .group = group, .stream = static_cast<u64>(group)}, SINGLES, 7);
         for_all_schedules([&](const Schedule&) {
-            DeltaDevice device(in);
-            run(device, {0, 0, in.rows});
-            check_outputs(device, 0, in.rows);
+            Device device(layer);
+            device.run({0, 0, layer.in.rows});
+            check_outputs(device, 0, layer.in.rows);
+            device.check_windows(0, layer.in.rows);
             device.check_states(TOLERANCE);
         });
     }
@@ -63,25 +137,28 @@ TEST(delta_step_in_every_regime_of_gates) {
     for (DeltaCase& wish : cases) {
         wish.group = 2;
         wish.stream = 10;
-        DeltaInputs in(wish, SINGLES, 7);
-        DeltaDevice device(in);
-        run(device, {0, 0, in.rows});
-        check_outputs(device, 0, in.rows);
+        Layer layer(wish, SINGLES, 7);
+        Device device(layer);
+        device.run({0, 0, layer.in.rows});
+        check_outputs(device, 0, layer.in.rows);
         device.check_states(TOLERANCE);
     }
 }
 
 TEST(delta_step_gives_a_row_the_same_bits_alone_and_in_company) {
-    DeltaInputs in({.group = 2, .stream = 11}, SINGLES, 7);
+    Layer layer({.group = 2, .stream = 11}, SINGLES, 7);
+    const DeltaInputs& in = layer.in;
     for_all_schedules([&](const Schedule&) {
-        DeltaDevice all(in), some(in);
-        run(all, {0, 0, in.rows});
-        for (i32 r : {0, 3, 4}) some.convolved.poison_row(r);
+        Device all(layer), some(layer);
+        all.run({0, 0, in.rows});
+        all.check_windows(0, in.rows);
+        for (i32 r : {0, 3, 4, 5}) some.projected.poison_row(r);
         const i32 live = 3;
-        run(some, {reinterpret_cast<u64>(&live), 1, in.rows});
+        some.run({reinterpret_cast<u64>(&live), 1, in.rows});
         for (i32 r = 1; r < 3; r++)
             for (i32 c = 0; c < in.is.value_width(); c++) check_equal(some.dst.at(r, c).bits, all.dst.at(r, c).bits);
         some.dst.check_untouched_outside(1, 3);
+        some.check_windows(1, 3);
         for (size_t i = 0; i < all.slot_size(); i++) {
             size_t at = in.state_at(0, 0) + i;
             CHECK(float_bits(some.state[at]) == float_bits(all.state[at]));
@@ -90,30 +167,46 @@ TEST(delta_step_gives_a_row_the_same_bits_alone_and_in_company) {
     });
 }
 
+/// A fresh slot is zeros in window and state, like no slot at all.
+TEST(delta_step_of_a_fresh_sequence_equals_one_without_a_slot) {
+    Layer layer({.group = 2, .stream = 14}, {{1, 0, 1}, {1, 0, -1}}, 2);
+    for_all_schedules([&](const Schedule&) {
+        Device device(layer);
+        for (i32 c = 0; c < device.projected.cols(); c++) device.projected.at(1, c) = device.projected.at(0, c);
+        for (bf16& x : device.window.span()) x = {0};
+        for (f32& x : device.state.span()) x = 0;
+        device.run({0, 0, 2});
+        for (i32 c = 0; c < layer.in.is.value_width(); c++) check_equal(device.dst.at(0, c).bits, device.dst.at(1, c).bits);
+    });
+}
+
 TEST(delta_step_clears_what_decayed_beyond_use) {
-    DeltaInputs in({.gates = Gates::ONE, .beta_logit = -200, .stream = 12}, {{1, 0, 0}}, 1);
-    DeltaDevice device(in);
+    Layer layer({.gates = Gates::ONE, .beta_logit = -200, .stream = 12}, {{1, 0, 0}}, 1);
+    Device device(layer);
     for (size_t i = 0; i < DELTA_STATE; i++) device.state[i] = i % 2 == 0 ? 0.9e-30f : 1.1e-30f;
-    run(device, {0, 0, 1});
+    device.run({0, 0, 1});
     for (size_t i = 0; i < DELTA_STATE; i++) check_equal(device.state[i], i % 2 == 0 ? 0.0f : 1.1e-30f);
 }
 
+/// Token after token, the window going round many times.
 TEST(delta_step_after_step_keeps_its_precision) {
     constexpr i32 TOKENS = 200;
     for (Gates gates : {Gates::USUAL, Gates::ONE, Gates::SLOW}) {
-        DeltaInputs in({.gates = gates, .stream = 13}, {{TOKENS, 0, 0}}, 1);
-        DeltaDevice device(in);
-        StepBlock single({{1, 0, 0}});
-        DeltaStepArgs args = step_args(device, {0, 0, 1});
-        for (u64 t = 0; t < TOKENS; t++) {
+        Layer layer({.gates = gates, .stream = 13}, {{TOKENS, 0, 0}}, 1);
+        Device device(layer);
+        DeltaStepArgs args = device.args({0, 0, 1});
+        for (i32 t = 0; t < TOKENS; t++) {
+            StepBlock single({{1, t, 0}});
             DeltaStepArgs now = args;
             now.step = single.address();
-            now.dst += t * 2 * static_cast<u64>(args.dst_stride);
-            now.convolved += t * 2 * static_cast<u64>(args.convolved_stride);
-            now.projected += t * 2 * static_cast<u64>(args.projected_stride);
-            launch(KERNEL_OF(delta_step), {8, 1, 1}, STEP_THREADS, 0, now);
+            now.dst += 2 * static_cast<u64>(t * args.dst_stride);
+            now.projected += 2 * static_cast<u64>(t * args.projected_stride);
+            launch(KERNEL_OF(delta_step), {8, 1, 1}, STEP_THREADS, sizeof(DeltaStepShared), now);
         }
         check_outputs(device, 0, TOKENS);
         device.check_states(TOLERANCE);
+        for (i32 t = TOKENS - WINDOW_PLACES; t < TOKENS; t++)
+            for (i32 c = 0; c < layer.in.is.channels(); c++)
+                check_equal(device.window[layer.window_at(0, t, c)].bits, layer.raw[static_cast<size_t>(t * layer.in.is.channels() + c)].bits);
     }
 }

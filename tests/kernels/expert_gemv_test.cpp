@@ -16,7 +16,8 @@ const Shape SHAPES[] = {
     {{16, 4, 70, 37, 37}, 0, 1, -1, Skew::EVEN},   {{16, 4, 128, 64, 64}, 0, 4, 3, Skew::FEW},
     {{256, 8, 40, 24, 5}, 2, 7, -1, Skew::EVEN},   {{512, 10, 33, 16, 260}, 0, 2, 2, Skew::ONE},
     {{512, 10, 19, 7, 1}, 1, 9, 5, Skew::EVEN},    {{8, 2, 530, 600, 513}, 0, 2, -1, Skew::ONE},
-    {{8, 2, 300, 30, 1100}, 0, 4, 0, Skew::EVEN},
+    {{8, 2, 300, 30, 1100}, 0, 4, 0, Skew::EVEN},  {{20, 16, 1040, 72, 8}, 0, 1, -1, Skew::EVEN},
+    {{3, 1, 17, 1, 1}, 0, 3, -1, Skew::EVEN},
 };
 
 /// Inputs of a shape; rows outside the live ones are poison.
@@ -59,8 +60,8 @@ struct Problem {
                                        device.shared_up.address(), static_cast<i64>(up_rows(z.inner)) * weights.up.stride,
                                        {shape.live < 0 ? 0 : live.address(), from, to}, inner_stride(), x.stride,
                                        weights.up.stride, rounded_up(z.hidden, 8), z.slots, cols, shared_cols, 0};
-        launch(KERNEL_OF(expert_gemv_up), {(std::max(cols, shared_cols) + 15) / 16, (to - from) * products()},
-               EXPERT_GEMV_THREADS, 0, args);
+        launch(KERNEL_OF(expert_gemv_up), {std::max(cols, shared_cols) / 8, (to - from) * products()}, DOT_THREADS,
+               sizeof(WarpSums<1>), args);
         return inner.values();
     }
 
@@ -76,7 +77,7 @@ struct Problem {
                                          device.shared_down.address(), static_cast<i64>(z.hidden) * weights.down.stride,
                                          {shape.live < 0 ? 0 : live.address(), from, to}, residual.stride, inner_stride(),
                                          weights.down.stride, weights.shared_down.stride, z.slots, z.hidden};
-        launch(KERNEL_OF(expert_gemv_down), {(z.hidden + 15) / 16, to - from}, EXPERT_GEMV_THREADS, 0, args);
+        launch(KERNEL_OF(expert_gemv_down), {(z.hidden + 15) / 16, to - from}, DOT_THREADS, sizeof(ExpertDownShared), args);
         return dst.values();
     }
 

@@ -1,6 +1,7 @@
 // The functions of port.cuh on the emulated device: fragments and tiles against their definition in the PTX ISA, shuffles,
 // votes, atomics, 16-bit formats over their whole range, and the arithmetic. Also that schedules differ and that memory
 // begins as not-a-number.
+#include "common/arrival.cuh"
 #include "harness.hpp"
 
 #include <set>
@@ -89,6 +90,19 @@ KERNEL(atomics, PortArgs, 128) {
     atomic_or(reinterpret_cast<u32*>(&dst[3]), 1u << me % 32);
     block_sync();
     if (threadIdx.x == 0) atomic_add(&dst[4], static_cast<u64>(counter));
+}
+
+/// Every block leaves a number a thread at src; the last to arrive at dst[0] adds all up in dst[1].
+KERNEL(arrivals, PortArgs, 128) {
+    wait_for_predecessors();
+    u32* dst = reinterpret_cast<u32*>(args.dst);
+    u32* left = reinterpret_cast<u32*>(args.src);
+    u32& word = *reinterpret_cast<u32*>(shared_bytes(4));
+    left[blockIdx.x * 128 + threadIdx.x] = blockIdx.x * 128 + threadIdx.x;
+    if (!last_to_arrive(dst, gridDim.x, word)) return;
+    u32 sum = 0;
+    for (u32 block = 0; block < gridDim.x; block++) sum += left[block * 128 + 127 - threadIdx.x];
+    atomic_add(dst + 1, sum);
 }
 
 /// The order in which the threads of a block come by.
@@ -182,6 +196,18 @@ TEST(atomics_of_all_blocks_add_up) {
         check_equal(dst[2], (threads - 1) << 33);
         check_equal(dst[3], u64{0xffffffff});
         check_equal(dst[4], threads);
+    });
+}
+
+TEST(the_last_block_to_arrive_sees_what_all_left) {
+    for_all_schedules([](const Schedule&) {
+        DeviceArray<u32> dst(std::vector<u32>(2, 0)), left(40 * 128);
+        for (u32 round = 1; round <= 3; round++) {
+            for (u32& v : left.span()) v = 0xffffffffu;
+            launch(KERNEL_OF(arrivals), 40, 128, 4, PortArgs{dst.address(), left.address(), 0, 0});
+            check_equal(dst[0], 0u, "arrivals");
+            check_equal(dst[1], round * (40 * 128 * (40 * 128 - 1) / 2), "sum");
+        }
     });
 }
 

@@ -2,24 +2,17 @@
 // known to the last tie; with normal values a choice is right if no expert left out is better by more than both logits may
 // err. Weights: a weight is exp(l) / Σ exp over the chosen, l being a difference to the best logit that rounds once (2⁻²⁴ |l|)
 // beside the errors of both logits; exponentials are good to 2 ulp (4 · 2⁻²⁴), a sum of k terms rounds k − 1 times and the
-// quotient once; each of these relative errors enters numerator and sum, and the tolerance is twice their sum.
+// quotient once; each of these relative errors enters numerator and sum, and the tolerance is twice their sum. The kernel that
+// norms must give, bit for bit, what rms_norm and the other give one after the other. Every launch must leave the counters of
+// arrivals as it found them, at zero.
 #include <algorithm>
 
 #include "products.hpp"
 
+#include "../../cuda-kernels/rms_norm.cu"
 #include "../../cuda-kernels/route.cu"
 
 namespace {
-
-using Entry = brantas::emulator::Entry;
-
-struct Kind {
-    const Entry* entry;
-    i32 rows;  // of a block
-    i64 shared;
-};
-const Kind ALONE = {&KERNEL_OF(route), 1, sizeof(RouteShared<1>)};
-const Kind TOGETHER = {&KERNEL_OF(route_eight), 8, sizeof(RouteShared<8>)};
 
 struct Shape {
     i32 experts, slots, cols;
@@ -59,14 +52,61 @@ struct Problem {
         }
     }
 
-    void run(const Kind& kind, const Choice& choice, i32 from, i32 to, i32 live_rows = -1) const {
+    /// What blocks need to meet: logits are poison, counters zero, and zero again behind a launch.
+    struct Meeting {
+        DeviceArray<f32> logits;
+        DeviceArray<u32> arrivals;
+        DeviceArray<i32> live;
+
+        Meeting(i32 rows, i32 experts, i32 together, i32 live_rows)
+            : logits(static_cast<size_t>(rows * (experts + 1)), "logits"),
+              arrivals(std::vector<u32>(static_cast<size_t>((rows + together - 1) / together), 0), "arrivals"),
+              live(std::vector<i32>(1, live_rows), "live") {}
+        Rows rows(i32 from, i32 to) const { return {live[0] < 0 ? 0 : live.address(), from, to}; }
+        void check_zero() const {
+            for (u32 left : arrivals.span()) check_equal(left, 0u, "arrivals");
+        }
+    };
+
+    /// Routes rows that are normed already.
+    void run(const Choice& choice, i32 from, i32 to, i32 live_rows = -1) const {
         DeviceArray<bf16> device_x(x.values, "x"), device_router(router.values, "router");
-        DeviceArray<i32> live(1, "live");
-        live[0] = live_rows;
+        const Meeting meeting(to - from, shape.experts, 32, live_rows);
+        const RouteNormedArgs args = {choice.ids.address(), choice.scales.address(), choice.gates.address(), device_x.address(),
+                                      device_router.address(), meeting.logits.address(), meeting.arrivals.address(),
+                                      meeting.rows(from, to), x.stride, router.stride, rounded_up(shape.cols, 8), shape.experts,
+                                      shape.slots, 0};
+        launch(KERNEL_OF(route_normed), {(shape.experts + 16) / 16, (to - from + 31) / 32}, DOT_THREADS,
+               sizeof(RouteShared<ROUTE_TILES>), args);
+        meeting.check_zero();
+    }
+
+    /// Norms and routes; the normed rows go to `normed`.
+    void run_with_norm(const Choice& choice, const std::vector<f32>& norm, TestMatrix<bf16>& normed, i32 from, i32 to,
+                       i32 live_rows = -1) const {
+        DeviceArray<bf16> device_x(x.values, "x"), device_router(router.values, "router");
+        DeviceArray<f32> device_norm(norm, "norm");
+        const Meeting meeting(to - from, shape.experts, STAGED_ROWS, live_rows);
         const RouteArgs args = {choice.ids.address(), choice.scales.address(), choice.gates.address(), device_x.address(),
-                                device_router.address(), {live_rows < 0 ? 0 : live.address(), from, to}, x.stride,
-                                router.stride, rounded_up(shape.cols, 8), shape.experts, shape.slots, 0};
-        launch(*kind.entry, {(to - from + kind.rows - 1) / kind.rows}, ROUTE_THREADS, kind.shared, args);
+                                device_norm.address(), normed.address(), device_router.address(), meeting.logits.address(),
+                                meeting.arrivals.address(), meeting.rows(from, to), x.stride, normed.stride(), router.stride,
+                                shape.cols, shape.experts, shape.slots, 1e-6f, 0};
+        const i32 rows = std::min(to - from, STAGED_ROWS);
+        launch(KERNEL_OF(route), {(shape.experts + 16) / 16, (to - from + STAGED_ROWS - 1) / STAGED_ROWS}, DOT_THREADS,
+               static_cast<i64>(sizeof(RouteStaged)) + 2 * rows * staged_pitch(shape.cols), args);
+        meeting.check_zero();
+    }
+
+    /// The same problem behind the norm, by the norm's own kernel.
+    Problem behind_norm(const std::vector<f32>& norm) const {
+        DeviceArray<bf16> device_x(x.values, "x"), dst(x.values, "dst");
+        DeviceArray<f32> device_norm(norm, "norm");
+        launch(KERNEL_OF(rms_norm), {x.rows}, 256, sizeof(RmsNormShared),
+               RmsNormArgs{dst.address(), device_x.address(), device_norm.address(), {0, 0, x.rows}, shape.cols, x.stride, x.stride,
+                           1e-6f});
+        Problem behind = *this;
+        behind.x.values = dst.values();
+        return behind;
     }
 
     std::vector<Sum> logits(i32 row) const {
@@ -111,41 +151,77 @@ struct Problem {
     }
 };
 
-void check(Shape shape, const Kind& kind, i32 rows, bool exact) {
+void check(Shape shape, i32 rows, bool exact) {
     Random random(static_cast<u64>(shape.experts * 1000 + shape.cols + shape.slots));
     Problem problem(shape, rows, random);
     if (exact) problem.make_small_integers(random, shape.cols > 100 ? 1 : 2);
     Choice choice(rows, shape.slots);
-    problem.run(kind, choice, 0, rows);
+    problem.run(choice, 0, rows);
     for (i32 r = 0; r < rows; r++) problem.check_row(choice, r, exact);
+}
+
+std::vector<f32> random_norm(Random& random, i32 cols) {
+    std::vector<f32> norm;
+    for (i32 c = 0; c < cols; c++) norm.push_back(static_cast<f32>(0.3 * random.normal()));
+    return norm;
+}
+
+void check_same(const Choice& a, const Choice& b, i32 from, i32 to, i32 slots) {
+    for (size_t i = static_cast<size_t>(from * slots); i < static_cast<size_t>(to * slots); i++) {
+        check_equal(a.ids[i], b.ids[i], "id " + std::to_string(i));
+        CHECK(same_bits(a.scales[i], b.scales[i]));
+    }
+    for (size_t r = static_cast<size_t>(from); r < static_cast<size_t>(to); r++) CHECK(same_bits(a.gates[r], b.gates[r]));
 }
 
 }  // namespace
 
 TEST(route_exact_logits_with_ties) {
     for_all_schedules([](const Schedule&) {
-        for (Shape shape : {Shape{1, 1, 8}, {2, 2, 1}, {3, 1, 9}, {16, 4, 16}, {16, 16, 24}, {31, 7, 33}, {32, 8, 40},
+        for (Shape shape : {Shape{1, 1, 8}, {2, 2, 1}, {3, 1, 9}, {15, 4, 16}, {16, 16, 24}, {31, 7, 33}, {32, 8, 40},
                             {33, 8, 64}, {60, 4, 250}, {127, 10, 31}, {256, 8, 12}, {512, 10, 20}, {512, 16, 7}}) {
-            check(shape, ALONE, 2, true);
-            check(shape, TOGETHER, 9, true);
+            check(shape, 2, true);
+            if (shape.experts < 100) check(shape, 35, true);
         }
     });
 }
 
 TEST(route_normal_logits) {
     for_all_schedules([](const Schedule&) {
-        for (Shape shape : {Shape{16, 4, 64}, {64, 8, 255}, {100, 5, 257}, {256, 8, 520}, {512, 10, 1024}}) {
-            check(shape, ALONE, 2, false);
-            check(shape, TOGETHER, 3, false);
-        }
+        for (Shape shape : {Shape{16, 4, 64}, {64, 8, 255}, {100, 5, 257}, {256, 8, 520}, {512, 10, 1024}}) check(shape, 3, false);
     });
 }
 
 TEST(route_sizes_of_real_models) {
-    check({256, 8, 2048}, ALONE, 3, false);
-    check({256, 8, 2048}, TOGETHER, 9, false);
-    check({512, 10, 4096}, ALONE, 2, false);
-    check({512, 10, 4096}, TOGETHER, 8, false);
+    check({256, 8, 2048}, 9, false);
+    check({512, 10, 4096}, 2, false);
+}
+
+/// Norm and router in one launch, against one after the other.
+TEST(route_with_norm_is_norm_and_route) {
+    for_all_schedules([](const Schedule& schedule) {
+        for (Shape shape : {Shape{1, 1, 1}, {16, 4, 9}, {40, 8, 64}, {33, 5, 250}, {70, 10, 1032}, {512, 16, 2056}}) {
+            if (shape.cols > 2000 && schedule.settings.copies != brantas::emulator::Copies::EAGER) continue;
+            for (i32 rows : {1, 4, 7}) {
+                Random random(static_cast<u64>(shape.cols * 10 + rows));
+                Problem problem(shape, rows + 3, random);
+                const std::vector<f32> norm = random_norm(random, shape.cols);
+                const Problem behind = problem.behind_norm(norm);
+                Choice expected(rows + 3, shape.slots), actual(rows + 3, shape.slots);
+                behind.run(expected, 0, rows + 3);
+                for (i32 r : {0, rows + 1, rows + 2}) problem.x.poison(r);
+                TestMatrix<bf16> normed(rows + 3, shape.cols, 1, "normed");
+                problem.run_with_norm(actual, norm, normed, 1, rows + 2, rows + 1);
+                check_same(actual, expected, 1, rows + 1, shape.slots);
+                actual.check_untouched_outside(1, rows + 1);
+                normed.check_untouched_outside(1, rows + 1);
+                for (i32 r = 1; r < rows + 1; r++) {
+                    behind.check_row(actual, r, false);
+                    for (i32 c = 0; c < shape.cols; c++) check_equal(normed.at(r, c).bits, behind.x.at(r, c).bits, "normed");
+                }
+            }
+        }
+    });
 }
 
 TEST(route_all_logits_equal) {
@@ -154,7 +230,7 @@ TEST(route_all_logits_equal) {
         Problem problem({512, 16, 8}, 1, random);
         for (i32 c = 0; c < 8; c++) problem.x.at(0, c) = bf16{static_cast<u16>(c % 2 ? 0x8000 : 0)};  // ±0 · anything
         Choice choice(1, 16);
-        problem.run(ALONE, choice, 0, 1);
+        problem.run(choice, 0, 1);
         for (i32 s = 0; s < 16; s++) {
             check_equal(choice.ids[static_cast<size_t>(s)], s);
             check_equal(choice.scales[static_cast<size_t>(s)], 1 / 16.0f);
@@ -174,28 +250,26 @@ TEST(route_negative_zero_is_zero) {
         problem.router.at(0, c) = to_bf16(-1.0f);
     }
     Choice choice(1, 3);
-    problem.run(ALONE, choice, 0, 1);
+    problem.run(choice, 0, 1);
     for (i32 s = 0; s < 3; s++) check_equal(choice.ids[static_cast<size_t>(s)], s + 1);
 }
 
 TEST(route_not_a_number_loses) {
     for_all_schedules([](const Schedule&) {
-        for (const Kind& kind : {ALONE, TOGETHER}) {
-            Random random(7);
-            Problem problem({40, 6, 16}, 3, random);
-            problem.router.at(3, 5) = bf16{0x7fff};
-            problem.router.at(35, 0) = bf16{0xffff};
-            problem.x.poison(2);
-            Choice choice(3, 6);
-            problem.run(kind, choice, 0, 3);
-            for (i32 r = 0; r < 2; r++)
-                for (i32 s = 0; s < 6; s++) {
-                    const i32 id = choice.ids[static_cast<size_t>(r * 6 + s)];
-                    CHECK(id >= 0 && id < 40 && id != 3 && id != 35);
-                    CHECK(choice.scales[static_cast<size_t>(r * 6 + s)] > 0);
-                }
-            for (i32 s = 0; s < 6; s++) check_equal(choice.ids[static_cast<size_t>(12 + s)], s);
-        }
+        Random random(7);
+        Problem problem({40, 6, 16}, 3, random);
+        problem.router.at(3, 5) = bf16{0x7fff};
+        problem.router.at(35, 0) = bf16{0xffff};
+        problem.x.poison(2);
+        Choice choice(3, 6);
+        problem.run(choice, 0, 3);
+        for (size_t r = 0; r < 2; r++)
+            for (size_t s = 6 * r; s < 6 * r + 6; s++) {
+                const i32 id = choice.ids[s];
+                CHECK(id >= 0 && id < 40 && id != 3 && id != 35);
+                CHECK(choice.scales[s] > 0);
+            }
+        for (i32 s = 0; s < 6; s++) check_equal(choice.ids[static_cast<size_t>(12 + s)], s);
     });
 }
 
@@ -207,35 +281,29 @@ TEST(route_infinite_logits) {
     for (i32 e = 0; e < 8; e++)
         if (e != 5 && e != 2 && e != 7) problem.router.at(e, 0) = to_bf16(-INFINITY);
     Choice choice(1, 3);
-    problem.run(ALONE, choice, 0, 1);
+    problem.run(choice, 0, 1);
     check_equal(choice.ids[0], 5);
     check_equal(choice.ids[1] + choice.ids[2], 9);
 }
 
-/// A row has the same bits from both kernels, whatever rows go with it, and nothing is written outside the live rows.
+/// A row has the same bits whatever rows go with it, and nothing is written outside the live rows.
 TEST(route_same_bits_alone_and_in_company) {
     for_all_schedules([](const Schedule&) {
-        constexpr i32 ROWS = 20, SLOTS = 5;
+        constexpr i32 ROWS = 45, SLOTS = 5;
         Random random(9);
         Problem problem({70, SLOTS, 300}, ROWS, random);
         Choice all(ROWS, SLOTS);
-        problem.run(ALONE, all, 0, ROWS);
+        problem.run(all, 0, ROWS);
         for (i32 r = 0; r < ROWS; r++) problem.check_row(all, r, false);
-        for (i32 r : {0, 1, 2, 18, 19}) problem.x.poison(r);
-        for (const Kind& kind : {ALONE, TOGETHER}) {
-            for (i32 from : {3, 7}) {
-                Choice some(ROWS, SLOTS);
-                problem.run(kind, some, from, ROWS, 18);
-                some.check_untouched_outside(from, 18);
-                for (i32 i = from * SLOTS; i < 18 * SLOTS; i++) {
-                    const size_t at = static_cast<size_t>(i);
-                    CHECK(some.ids[at] == all.ids[at] && same_bits(some.scales[at], all.scales[at]));
-                }
-                for (size_t r = static_cast<size_t>(from); r < 18; r++) CHECK(same_bits(some.gates[r], all.gates[r]));
-            }
+        for (i32 r : {0, 1, 2, 43, 44}) problem.x.poison(r);
+        for (i32 from : {3, 9, 42}) {
+            Choice some(ROWS, SLOTS);
+            problem.run(some, from, ROWS, 43);
+            some.check_untouched_outside(from, 43);
+            check_same(some, all, from, 43, SLOTS);
         }
         Choice none(ROWS, SLOTS);
-        problem.run(TOGETHER, none, 5, ROWS, 3);
+        problem.run(none, 5, ROWS, 3);
         none.check_untouched_outside(0, 0);
     });
 }

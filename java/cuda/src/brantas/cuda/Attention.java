@@ -29,7 +29,15 @@ final class Attention {
     private final AttendChunk chunk;
     private final AttendStep single;
     private final IdentityHashMap<Rope, Rotations.Turns> turns = new IdentityHashMap<>();
-    private @Nullable DeviceMemory partials;
+    private @Nullable Room room;
+
+    /// Where the splits of single rows meet. The device gives memory out as zeros, and that is what
+    /// the counters of arrivals start from; launches leave them so, and nothing else writes there.
+    private record Room(DeviceMemory partials, DeviceMemory arrivals) {
+        boolean holds(long partialBytes, long arrivalBytes) {
+            return partials.bytes() >= partialBytes && arrivals.bytes() >= arrivalBytes;
+        }
+    }
 
     Attention(Store store, CurrentStep step, Module module) {
         this.store = store;
@@ -55,12 +63,7 @@ final class Attention {
 
     void reserve(StepSizes sizes) {
         int rows = StepRecorder.bucket(sizes.sequences());
-        long bytes =
-                AttendStep.Partials.bytes(
-                        sizes.attention(), rows, AttendStep.mostSplits(Integer.MAX_VALUE));
-        if (partials == null || partials.bytes() < bytes) {
-            partials = store.allocate("attention partials", bytes);
-        }
+        room(sizes.attention(), rows, AttendStep.mostSplits(Integer.MAX_VALUE));
     }
 
     /// Splits that the keys of the longest sequence with a single row are cut into.
@@ -133,22 +136,26 @@ final class Attention {
         int singles = step.singles(batch.span()).count();
         if (singles > 0) {
             int splits = step.recording() ? step.recordedSplits() : splits(batch);
-            AttendStep.Partials room =
-                    new AttendStep.Partials(partials(shape, singles, splits), singles, splits);
-            single.launch(step.stream(), operands, pages(cache), shape, step.address(), room);
+            AttendStep.Partials partials = room(shape, singles, splits);
+            single.launch(step.stream(), operands, pages(cache), shape, step.address(), partials);
         }
         int tiles = step.tiles(AttendChunk.tokensPerTile(shape));
         chunk.launch(step.stream(), operands, pages(cache), shape, step.address(), tiles);
     }
 
     /// What was reserved; more only where nobody reserved.
-    private long partials(AttentionShape shape, int rows, int splits) {
+    private AttendStep.Partials room(AttentionShape shape, int rows, int splits) {
         long bytes = AttendStep.Partials.bytes(shape, rows, splits);
-        DeviceMemory room = partials;
-        if (room == null || room.bytes() < bytes) {
-            room = store.allocate("attention partials", bytes);
-            partials = room;
+        long arrivalBytes = AttendStep.Partials.arrivalBytes(shape, rows);
+        Room now = room;
+        if (now == null || !now.holds(bytes, arrivalBytes)) {
+            now =
+                    new Room(
+                            store.allocate("attention partials", bytes),
+                            store.allocate("attention arrivals", arrivalBytes));
+            room = now;
         }
-        return room.address();
+        return new AttendStep.Partials(
+                now.partials().address(), now.arrivals().address(), rows, splits);
     }
 }

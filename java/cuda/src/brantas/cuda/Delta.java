@@ -2,7 +2,6 @@ package brantas.cuda;
 
 import brantas.cuda.driver.DeviceMemory;
 import brantas.cuda.driver.Module;
-import brantas.cuda.driver.Rows;
 import brantas.cuda.launch.Convolve;
 import brantas.cuda.launch.DeltaForm;
 import brantas.cuda.launch.DeltaOperands;
@@ -17,8 +16,8 @@ import brantas.op.StepSizes;
 import brantas.settings.BrantasException;
 import org.jspecify.annotations.Nullable;
 
-/// The gated delta rule: convolution, then the recurrence for single rows, or its chunked form for
-/// longer sequences.
+/// The gated delta rule: one launch for single rows, convolution included; convolution and then the
+/// rule's chunked form for longer sequences.
 final class Delta {
     private static final int DIM = 128;
     private static final int TAPS = 4;
@@ -31,6 +30,10 @@ final class Delta {
     private final DeltaPrepare prepare;
     private final DeltaScan scan;
     private @Nullable Room room;
+    private @Nullable Convolution begun;
+
+    /// What single rows still need of [#convolve] when the rule runs over them.
+    private record Convolution(DeltaSlots state, DeviceWeight weight) {}
 
     /// Memory between the two halves of the chunked form.
     private record Room(DeviceMemory memory, DeltaShape shape, int rows, int sequences) {
@@ -80,6 +83,7 @@ final class Delta {
         return new DeltaWorkspace(now.memory().address(), form, shape, now.rows(), now.sequences());
     }
 
+    /// Rows of sequences with several; those of single rows never exist, see [#single].
     void convolve(
             DeviceBuffer dst,
             DeviceBuffer projected,
@@ -92,10 +96,11 @@ final class Delta {
                         projected.matrix(),
                         weight.address(),
                         state.window().address());
-        convolve.launchStep(step.stream(), operands, step.address(), step.singles(batch.span()));
-        convolve.launchChunk(step.stream(), operands, step.address(), step.tiles(Convolve.TILE));
+        convolve.launch(step.stream(), operands, step.address(), step.tiles(Convolve.TILE));
+        begun = new Convolution(state, weight);
     }
 
+    /// The rule over a layer whose [#convolve] was the last.
     void scan(
             DeviceBuffer dst,
             DeviceBuffer convolved,
@@ -112,15 +117,31 @@ final class Delta {
                         CudaBackend.device(weights.aLog()).address(),
                         CudaBackend.device(weights.dtBias()).address(),
                         state.state().address());
-        Rows singles = step.singles(batch.span());
-        single.launch(step.stream(), operands, step.address(), singles);
-        int rows = step.several(batch.span()).count();
-        if (rows > 0) {
-            int sequences = batch.sequences() - singles.count();
-            int all = batch.rows();
-            DeltaWorkspace work = room(state.shape(), all, sequences);
-            prepare.launch(step.stream(), operands, step.address(), work, all, sequences);
-            scan.launch(step.stream(), operands, step.address(), work, sequences);
+        single(operands, state, batch);
+        several(operands, state, batch);
+    }
+
+    /// Convolution and rule of single rows.
+    private void single(DeltaOperands operands, DeltaSlots state, StepBatch batch) {
+        Convolution of = begun;
+        if (of == null || !of.state().equals(state)) {
+            throw new IllegalStateException("the delta rule runs behind its layer's convolution");
         }
+        DeltaStep.Convolution convolution =
+                new DeltaStep.Convolution(of.weight().address(), state.window().address());
+        single.launch(
+                step.stream(), operands, convolution, step.address(), step.singles(batch.span()));
+    }
+
+    /// The rule of sequences with several rows.
+    private void several(DeltaOperands operands, DeltaSlots state, StepBatch batch) {
+        if (step.several(batch.span()).count() == 0) {
+            return;
+        }
+        int rows = batch.rows();
+        int sequences = batch.sequences() - step.singles(batch.span()).count();
+        DeltaWorkspace work = room(state.shape(), rows, sequences);
+        prepare.launch(step.stream(), operands, step.address(), work, rows, sequences);
+        scan.launch(step.stream(), operands, step.address(), work, sequences);
     }
 }

@@ -6,7 +6,8 @@ import brantas.op.DeltaShape;
 import brantas.op.DeltaState;
 
 /// Recurrent state of one delta-rule layer, fp32 `[slot, valueHead, value, key]`, and its
-/// convolution window, bf16 `[slot, taps − 1, channels]`, oldest first.
+/// convolution window, bf16 `[slot, taps, channels]`: a ring in which the input of position p has
+/// place p mod taps, so that a new input goes where none of those lie that it is convolved with.
 record DeltaSlots(
         DeltaShape shape, int slots, DeviceMemory state, DeviceMemory window, Stream stream)
         implements DeltaState {
@@ -17,7 +18,7 @@ record DeltaSlots(
 
     /// Bytes of one slot's window.
     static long windowBytes(DeltaShape shape) {
-        return 2L * (shape.convWidth() - 1) * shape.channels();
+        return 2L * shape.convWidth() * shape.channels();
     }
 
     @Override

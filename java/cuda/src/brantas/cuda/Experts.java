@@ -45,8 +45,10 @@ final class Experts {
     }
 
     void route(Routes dst, DeviceBuffer x, DeviceWeight router, RowSpan rows) {
-        Choice choice = choice(dst);
-        route.launch(step.stream(), choice, x.matrix(), router.matrix(), step.all(rows));
+        Route.Workspace work =
+                new Route.Workspace(dst.logits().address(), dst.arrivals().address());
+        route.launch(
+                step.stream(), choice(dst), x.matrix(), router.matrix(), work, step.all(rows));
     }
 
     void apply(DeviceBuffer dst, DeviceBuffer x, Routes routes, ExpertWeights w, RowSpan span) {

@@ -2,6 +2,7 @@ package brantas.cuda;
 
 import brantas.cuda.driver.DeviceMemory;
 import brantas.cuda.launch.ExpertGemm;
+import brantas.cuda.launch.Route;
 import brantas.op.ExpertShape;
 import brantas.op.Routing;
 
@@ -11,6 +12,9 @@ import brantas.op.Routing;
 /// @param ids i32 `[rows, perToken]`
 /// @param scales fp32 `[rows, perToken]`
 /// @param gates fp32 `[rows]`, of the shared expert
+/// @param logits fp32 `[rows, experts + 1]`, of the router at work
+/// @param arrivals of the router's blocks; zeros, as the device gives memory out, and again after
+///     each launch
 /// @param order i32 `[rows · (perToken + 1)]`
 /// @param tiles four i32 each
 /// @param tileCount i32
@@ -22,6 +26,8 @@ record Routes(
         DeviceMemory ids,
         DeviceMemory scales,
         DeviceMemory gates,
+        DeviceMemory logits,
+        DeviceMemory arrivals,
         DeviceMemory order,
         DeviceMemory tiles,
         DeviceMemory tileCount,
@@ -39,6 +45,9 @@ record Routes(
                 store.allocate("expert ids", 4 * positions),
                 store.allocate("expert weights", 4 * positions),
                 store.allocate("shared gates", 4L * rows),
+                store.allocate(
+                        "router logits", Route.Workspace.logitBytes(shape.experts(), rows)),
+                store.allocate("router arrivals", Route.Workspace.arrivalBytes(rows)),
                 store.allocate("expert order", 4 * positions),
                 store.allocate("expert tiles", TILE_BYTES * (long) mostTiles(shape, rows)),
                 store.allocate("expert tile count", 4),

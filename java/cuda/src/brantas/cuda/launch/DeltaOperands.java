@@ -5,8 +5,8 @@ import brantas.op.DeltaShape;
 /// What the kernels of the gated delta rule read and write, beside the step block.
 ///
 /// @param dst bf16 `[rows, valueWidth]`
-/// @param convolved bf16 `[rows, channels]`: q, k, v
-/// @param projected bf16 `[rows, shape.projected()]`, for b and a
+/// @param convolved bf16 `[rows, channels]`: q, k, v of sequences with several rows
+/// @param projected bf16 `[rows, shape.projected()]`, for b and a, and for q, k, v of single rows
 /// @param logRate address of A_log, fp32 `[valueHeads]`
 /// @param bias address of dt_bias, fp32 `[valueHeads]`
 /// @param state address of fp32 `[slot, valueHead, value, key]`

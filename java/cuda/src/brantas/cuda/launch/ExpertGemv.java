@@ -9,8 +9,8 @@ import brantas.cuda.launch.ExpertGemm.Experts;
 import java.util.List;
 
 /// The mixture of experts for rows that are alone in their sequence, two launches without sorting:
-/// the kernels of `expert_gemv.cu`. Grid: up blocks of 16 inner columns × (row, slot), down blocks
-/// of 16 columns × rows.
+/// the kernels of `expert_gemv.cu`. Grid: up blocks of 8 inner columns × (row, slot), down blocks of
+/// 16 columns × rows.
 public final class ExpertGemv {
     /// What the router chose.
     ///
@@ -20,7 +20,11 @@ public final class ExpertGemv {
     /// @param slots experts of a row
     public record Choice(long ids, long scales, long gates, int slots) {}
 
-    private static final int COLS = 16;
+    /// Columns of a tile of 16 weight rows, half of which are gates.
+    private static final int UP_COLS = 8;
+
+    private static final int DOWN_COLS = 16;
+    private static final int BLOCK = 256;
     private static final int MOST_GRID_ROWS = 65535;
 
     private static final Kernel UP =
@@ -40,7 +44,8 @@ public final class ExpertGemv {
                     .int32("inner_cols")
                     .int32("shared_cols")
                     .int32("padding")
-                    .block(128)
+                    .block(BLOCK)
+                    .shared(4096)
                     .build();
     private static final Kernel DOWN =
             Kernel.named("expert_gemv_down")
@@ -59,7 +64,8 @@ public final class ExpertGemv {
                     .int32("shared_stride")
                     .int32("slots")
                     .int32("hidden")
-                    .block(128)
+                    .block(BLOCK)
+                    .shared(4304)
                     .build();
     static final List<Kernel> KERNELS = List.of(UP, DOWN);
 
@@ -102,7 +108,7 @@ public final class ExpertGemv {
                 .int32(experts.up().rows() / 2)
                 .int32(experts.sharedUp().rows() / 2)
                 .int32(0)
-                .launch(stream, Math.ceilDiv(experts.innerCols(), COLS), products, 1);
+                .launch(stream, Math.ceilDiv(experts.innerCols(), UP_COLS), products, 1);
     }
 
     /// `dst[row] += Σ scale · (down · inner[(row, slot)]) + gate · (shared down · inner[(row,
@@ -131,6 +137,6 @@ public final class ExpertGemv {
                 .int32(experts.sharedDown().stride())
                 .int32(choice.slots())
                 .int32(experts.down().rows())
-                .launch(stream, Math.ceilDiv(dst.cols(), COLS), rows.count(), 1);
+                .launch(stream, Math.ceilDiv(dst.cols(), DOWN_COLS), rows.count(), 1);
     }
 }
