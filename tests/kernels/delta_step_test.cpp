@@ -210,3 +210,23 @@ TEST(delta_step_after_step_keeps_its_precision) {
                 check_equal(device.window[layer.window_at(0, t, c)].bits, layer.raw[static_cast<size_t>(t * layer.in.is.channels() + c)].bits);
     }
 }
+
+/// A slot of one head has 2¹⁴ elements of state, so from slot 2¹⁷ on no index fits 32 bits; only what is touched costs memory.
+TEST(delta_step_of_a_slot_beyond_32_bits) {
+    constexpr size_t FAR = 1 << 17;
+    Layer layer({.stream = 15}, {{1, 7, 0}}, 1);
+    Device near(layer), far(layer);
+    near.run({0, 0, 1});
+    DeviceArray<f32> state((FAR + 1) * DELTA_STATE, "state");
+    DeviceArray<bf16> window((FAR + 1) * layer.window.size(), "window");
+    for (size_t i = 0; i < DELTA_STATE; i++) state[FAR * DELTA_STATE + i] = layer.in.state[i];
+    for (size_t i = 0; i < layer.window.size(); i++) window[FAR * layer.window.size() + i] = layer.window[i];
+    reinterpret_cast<i32*>(far.step.address())[far.step.step().at_slot / 4] = static_cast<i32>(FAR);
+    DeltaStepArgs args = far.args({0, 0, 1});
+    args.state = state.address();
+    args.window = window.address();
+    launch(KERNEL_OF(delta_step), {8, 1, 1}, STEP_THREADS, sizeof(DeltaStepShared), args);
+    check_outputs(far, 0, 1);
+    for (size_t i = 0; i < DELTA_STATE; i++) CHECK(float_bits(state[FAR * DELTA_STATE + i]) == float_bits(near.state[i]));
+    for (size_t i = 0; i < layer.window.size(); i++) CHECK(window[FAR * layer.window.size() + i].bits == near.window[i].bits);
+}
