@@ -57,7 +57,12 @@ final class CheckMutations {
             return words()[0].equals("maven") ? "maven" : words()[0] + " " + words()[1];
         }
 
-        String planted(String text) {
+        /// The file of the project in this folder with the bug in it.
+        String planted(Path project) throws IOException {
+            if (!Files.isRegularFile(project.resolve(file))) {
+                throw new SuiteError(name + ": there is no " + file);
+            }
+            String text = Files.readString(project.resolve(file));
             int at = text.indexOf(find);
             if (at < 0 || text.indexOf(find, at + 1) >= 0) {
                 throw new SuiteError(
@@ -117,6 +122,9 @@ final class CheckMutations {
             mutations.forEach(m -> System.out.printf("%-34s %s%n", m.name(), m.bug()));
             return;
         }
+        if (!upToDate(root, mutations)) {
+            System.exit(1);
+        }
         long begun = System.nanoTime();
         CheckMutations check = new CheckMutations(root);
         check.run(mutations, Integer.parseInt(arguments[1]));
@@ -142,6 +150,20 @@ final class CheckMutations {
             }
         }
         all.removeIf(m -> !names.isEmpty() && names.stream().noneMatch(m.name()::contains));
+        return all;
+    }
+
+    /// Whether every mutation finds its place; complains about each that does not.
+    private static boolean upToDate(Path root, List<Mutation> mutations) throws IOException {
+        boolean all = true;
+        for (Mutation m : mutations) {
+            try {
+                m.planted(root);
+            } catch (SuiteError e) {
+                System.err.println("brantas: " + e.getMessage() + ".");
+                all = false;
+            }
+        }
         return all;
     }
 
@@ -309,12 +331,9 @@ final class CheckMutations {
 
         Result testWith(Mutation m) throws IOException, InterruptedException {
             Path file = folder.resolve(m.file());
-            if (!Files.isRegularFile(file)) {
-                throw new SuiteError(m.name() + ": there is no " + m.file());
-            }
             String text = Files.readString(file);
             FileTime time = Files.getLastModifiedTime(file);
-            Files.writeString(file, m.planted(text));
+            Files.writeString(file, m.planted(folder));
             try {
                 return test(m.test());
             } finally {
