@@ -8,6 +8,8 @@
 #include "common/row_dots.cuh"
 #include "common/step.cuh"
 
+constexpr i32 EXPERT_THREADS = 256;
+static_assert(EXPERT_THREADS == DOT_THREADS);
 constexpr i32 EXPERT_AHEAD = 4;       // steps of weights on their way
 constexpr i32 EXPERT_MOST_SLOTS = 16;  // without the shared expert's
 
@@ -30,7 +32,7 @@ struct ExpertGemvUpArgs {
 };
 
 //! kernel expert_gemv_up(ExpertGemvUpArgs) block 256 shared 4096 grid [ceil(inner_cols/8), rows * (slots + 1)] dtypes bf16 archs all
-KERNEL_OCCUPANCY(expert_gemv_up, ExpertGemvUpArgs, DOT_THREADS, 2) {
+KERNEL_OCCUPANCY(expert_gemv_up, ExpertGemvUpArgs, EXPERT_THREADS, 2) {
     // The shared expert of all rows, whose weights are known before the router has chosen and wanted by all at about the same
     // time; then all rows of slot 0, of slot 1, ….
     const i32 rows = args.rows.to - args.rows.from;
@@ -144,7 +146,7 @@ struct ExpertWeights {
 };
 
 //! kernel expert_gemv_down(ExpertGemvDownArgs) block 256 shared 4304 grid [ceil(hidden/16), rows] dtypes bf16 archs all
-KERNEL_OCCUPANCY(expert_gemv_down, ExpertGemvDownArgs, DOT_THREADS, 2) {
+KERNEL_OCCUPANCY(expert_gemv_down, ExpertGemvDownArgs, EXPERT_THREADS, 2) {
     wait_for_predecessors();
     release_successors();
     const i32 row = static_cast<i32>(blockIdx.y);

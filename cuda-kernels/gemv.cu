@@ -6,12 +6,12 @@
 // step's outputs name, or the gated norm. A row's bits depend neither on its company nor on the variant, and a fused norm gives
 // those of the norm's own kernel.
 //
-// What counts is bytes under way. A warp has four steps requested (three with four column tiles), 64 KiB a block, and most
-// depths are no more than that: a block asks for all its weights at once, before it waits for the kernels before it. It costs
-// about 100 registers, so two blocks share a multiprocessor: up to 128 KiB under way, where some 40 KiB keep any memory busy, and
-// half of it is enough while the other block adds up or norms. The bound keeps registers at two blocks. With many more tiles
-// than multiprocessors a block takes several, one after the other, and requests the next before it leaves the last: norms are
-// computed once for all of them.
+// What counts is bytes under way. A warp has four steps requested, 64 KiB a block, which is all of 16 outputs up to a depth of
+// 2048: a block asks for all its weights at once, before it waits for the kernels before it. The registers for that, up to 128,
+// leave room for two blocks on a multiprocessor: up to 128 KiB under way, where some 40 KiB keep any memory busy, so that one
+// block is enough while the other adds up or norms. More column tiles and the gated norm need registers of their own: three steps
+// with 16 rows or the gated norm, two with 32 rows. With many more tiles than multiprocessors a block takes several, one after
+// the other, and requests the next before it leaves the last: norms are computed once for all of them.
 #include "common/outputs.cuh"
 #include "common/staged_rows.cuh"
 #include "common/step.cuh"
@@ -19,8 +19,7 @@
 constexpr i32 GEMV_THREADS = 256;
 static_assert(GEMV_THREADS == DOT_THREADS);
 
-/// Where a tile's first weight row and its results' column are, and how a lane's four sums become results: lane (g, t) has weight
-/// rows g and g + 8 of rows 2t and 2t + 1.
+/// How a lane's four sums of a tile become results: lane (g, t) has weight rows g and g + 8 of rows 2t and 2t + 1.
 template <class Output>
 struct SumsAre {
     using Value = typename Output::Value;
@@ -29,7 +28,7 @@ struct SumsAre {
     DEVICE static i32 col(i32 tile, i32 i) {
         return tile * DOT_ROWS + lane_id() / 4 + i / 2 * 8;
     }
-    /// `dst` is the first row's; rows 2t and 2t + 1 exist if they are below count.
+    /// Reads what is to be added. `dst` is the first row's; rows 2t and 2t + 1 exist if they are below count.
     DEVICE void begin(const Value* dst, i32 stride, i32 count, i32 tile, i32 outputs) {
         each(count, tile, outputs, [&](i32 i, i32 row, i32 at) {
             residual[i] = Output::residual(dst + static_cast<i64>(row) * stride + at);
@@ -86,7 +85,8 @@ struct GemvPart {
     }
 };
 
-/// `source(first, end)` makes the activations of rows [first, end) available to the whole block, which takes part.
+/// `source.end(args)` is the row behind the last; `source(first, count)` makes the activations of so many rows available to the
+/// whole block, which takes part.
 template <i32 Tiles, i32 Ahead, i32 Together, class Result, class Args, class Source>
 DEVICE void gemv(const Args& args, i32 depth, WarpSums<Tiles>& shared, const Source& source) {
     GemvPart part(args.rows, args.outputs, Together);

@@ -14,6 +14,8 @@
 #include "common/staged_rows.cuh"
 #include "common/step.cuh"
 
+constexpr i32 ROUTE_THREADS = 256;
+static_assert(ROUTE_THREADS == DOT_THREADS);
 constexpr i32 ROUTE_EXPERTS = 512;  // at most
 constexpr i32 ROUTE_LANE_EXPERTS = ROUTE_EXPERTS / WARP;
 constexpr i32 ROUTE_TILES = 4;      // column tiles of rows that are normed already
@@ -185,7 +187,7 @@ struct RouteRows {
 };
 
 //! kernel route(RouteArgs) block 256 shared variable grid [ceil((experts+1)/16), ceil(rows/4)] dtypes bf16 archs all
-KERNEL_OCCUPANCY(route, RouteArgs, DOT_THREADS, 2) {
+KERNEL_OCCUPANCY(route, RouteArgs, ROUTE_THREADS, 2) {
     const i32 rows = args.rows.to - args.rows.from;
     const auto bytes = static_cast<u32>(sizeof(RouteStaged)) +
                        static_cast<u32>((rows < STAGED_ROWS ? rows : STAGED_ROWS) * staged_pitch(args.cols)) * 2;
@@ -205,7 +207,7 @@ struct RouteNormedRows {
 };
 
 //! kernel route_normed(RouteNormedArgs) block 256 shared 16400 grid [ceil((experts+1)/16), ceil(rows/32)] dtypes bf16 archs all
-KERNEL_OCCUPANCY(route_normed, RouteNormedArgs, DOT_THREADS, 2) {
+KERNEL_OCCUPANCY(route_normed, RouteNormedArgs, ROUTE_THREADS, 2) {
     route_group<ROUTE_TILES, ROUTE_TILES * DOT_COLUMNS>(args, args.depth, shared_memory<RouteShared<ROUTE_TILES>>(),
                                                         RouteNormedRows{args});
 }

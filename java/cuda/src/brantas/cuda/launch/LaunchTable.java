@@ -26,18 +26,15 @@ final class LaunchTable {
 
     /// Kernels that differ in their variant alone.
     enum Family {
-        GEMV(8, 16, 32),
-        GEMM(64, 128);
-
-        private final List<Integer> variants;
-
-        Family(Integer... variants) {
-            this.variants = List.of(variants);
-        }
+        GEMV,
+        GEMM;
 
         /// The variants that there are, ascending.
         List<Integer> variants() {
-            return variants;
+            return switch (this) {
+                case GEMV -> List.of(8, 16, 32);
+                case GEMM -> List.of(64, 128);
+            };
         }
 
         String tag() {
