@@ -62,7 +62,7 @@ TEST(attend_chunk_long_sequences) {
 }
 
 TEST(attend_chunk_page_sizes) {
-    for (i32 page : {1, 5, 16, 24, 32, 64}) check_problem({{2, 4, page}, {{17, 0}, {2, 100}, {16, 31}}, {}});
+    for (i32 page : {1, 5, 16, 24, 32, 64}) check_problem({{2, 4, page}, {{17, 0}, {2, 100}, {16, 31}, {2, 31}}, {}});
 }
 
 TEST(attend_chunk_beside_single_rows) {

@@ -313,6 +313,14 @@ TEST(delta_scan_has_the_same_bits_alone_and_in_company) {
     }
 }
 
+TEST(delta_scan_without_a_slot_leaves_slots_alone) {
+    DeltaInputs in({.group = 2, .stream = 212}, {{9, 0, -1}, {40, 0, 1}}, 2);
+    for (const Path& path : {PATH64, PATH32, EXACT}) {
+        Run run(in, path);
+        check_errors(run);
+    }
+}
+
 TEST(delta_scan_clears_what_decayed_beyond_use) {
     DeltaInputs in({.gates = Gates::ONE, .beta_logit = -200, .stream = 210}, {{3, 0, 0}}, 1);
     for (const Path& path : {PATH64, PATH32, EXACT}) {
