@@ -296,8 +296,8 @@ uint64_t atomic64(Update kind, void* at, uint64_t value, Site site) {
 void fence_device() {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #if defined(BRANTAS_TSAN)
-    // ThreadSanitizer does not know fences. To it, a fence makes known all that went before to every later one: more than a
-    // device promises, but blocks that exchange anything without fences are found out.
+    // ThreadSanitizer does not know fences. To it, a fence makes known all that went before to every later one, which is more
+    // than a device promises. That a fence is missing it does not find: a worker's blocks are in order in any case.
     static char fences;
     __tsan_acquire(&fences);
     __tsan_release(&fences);

@@ -49,10 +49,6 @@ std::vector<Schedule> schedules() {
     // The sanitizers judge by other means than results, so the two extremes are enough.
     all.push_back({{.schedule = Order::IN_ORDER, .copies = Copies::EAGER, .seed = seed()}});
     all.push_back({{.schedule = Order::STARVE, .copies = Copies::LAZY, .seed = seed()}});
-#if defined(BRANTAS_TSAN)
-    // Blocks of one worker come one after the other; races between blocks show between two.
-    all.push_back({{.schedule = Order::RANDOM, .copies = Copies::EAGER, .seed = seed(), .workers = 2}});
-#endif
 #else
     for (Copies copies : {Copies::EAGER, Copies::LAZY})
         for (Order order : {Order::IN_ORDER, Order::REVERSE, Order::RANDOM, Order::STARVE})
