@@ -15,7 +15,7 @@ import java.util.stream.Stream;
 
 /// A copy of the project's tracked files, with what was built in `target` already.
 final class ProjectCopy {
-    private static final int MINUTES = 10; // for one build and run
+    private static final int MINUTES = 40; // for one build and run
 
     private static final Pattern FAILED = Pattern.compile("(?m)^FAILED (\\w+) .*\n +(.*)$");
     private static final Pattern CASE =
