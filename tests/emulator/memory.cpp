@@ -120,8 +120,9 @@ uint64_t allocate(uint64_t bytes, const std::string& name) {
     range.extents[number] = {address, address + bytes};
     for (uint64_t page = from; page < from + pages; page += PAGE) range.owner_of_page[(page - range.base) / PAGE] = number;
 #if defined(__SANITIZE_ADDRESS__)
-    __asan_poison_memory_region(reinterpret_cast<void*>(from), pages);
-    __asan_unpoison_memory_region(reinterpret_cast<void*>(address), bytes);
+    // What lies around it only: the memory was never used before, and the shadow of a large one would cost much.
+    __asan_poison_memory_region(reinterpret_cast<void*>(from), address - from);
+    __asan_poison_memory_region(reinterpret_cast<void*>(address + bytes), from + pages - address - bytes);
 #endif
     all.all.push_back({address, bytes, name, false});
     all.by_address[address] = number;

@@ -8,15 +8,20 @@
 
 namespace {
 
-void run(AttentionRun& on, i32 spare_tiles = 1) {
+/// With keys and values at these addresses.
+void run(AttentionRun& on, i32 spare_tiles, u64 keys, u64 values) {
     i32 tokens = PACKED / on.shape.group, tiles = spare_tiles;
     Step& step = on.step.step();
     for (i32 s = step.singles; s < step.sequences; s++)
         tiles += (on.step.row_start(s + 1) - on.step.row_start(s) + tokens - 1) / tokens;
     launch(KERNEL_OF(attend_chunk), {tiles, on.shape.kv_heads}, 128, sizeof(ChunkShared),
-           AttendChunkArgs{on.dst.address(), on.q.address(), on.projected.address(), on.keys.address(), on.values.address(),
+           AttendChunkArgs{on.dst.address(), on.q.address(), on.projected.address(), keys, values,
                            on.step.address(), on.dst.stride(), on.q.stride(), on.projected.stride(), on.shape.kv_heads,
                            on.shape.group, on.shape.page_size});
+}
+
+void run(AttentionRun& on, i32 spare_tiles = 1) {
+    run(on, spare_tiles, on.keys.address(), on.values.address());
 }
 
 void check_problem(const AttentionProblem& problem) {
@@ -57,7 +62,7 @@ TEST(attend_chunk_long_sequences) {
 }
 
 TEST(attend_chunk_page_sizes) {
-    for (i32 page : {1, 5, 16, 24, 32, 64}) check_problem({{2, 4, page}, {{17, 0}, {2, 100}, {16, 31}}, {}});
+    for (i32 page : {1, 5, 16, 24, 32, 64}) check_problem({{2, 4, page}, {{17, 0}, {2, 100}, {16, 31}, {2, 31}}, {}});
 }
 
 TEST(attend_chunk_beside_single_rows) {
@@ -110,4 +115,12 @@ TEST(attend_chunk_bits_depend_on_nothing_else) {
             }
         }
     });
+}
+
+TEST(attend_chunk_of_a_cache_beyond_32_bits) {
+    AttentionProblem problem({2, 3, 16}, {{1, 9}, {23, 50}});
+    FarCache cache(problem);
+    AttentionRun on(problem, cache.sequences, AttentionRun::all(problem));
+    run(on, 1, cache.keys.address(), cache.values.address());
+    problem.check_rows(on.dst, 1, problem.rows());
 }

@@ -254,3 +254,24 @@ public:
     DeviceArray<bf16> keys, values;
     StepBlock step;
 };
+
+/// A problem's cache that begins at element 2³¹ of a larger one, so that no index fits 32 bits; only what is touched costs
+/// memory.
+struct FarCache {
+    explicit FarCache(const AttentionProblem& problem)
+        : sequences(problem.sequences()), keys(first_element() + problem.keys().size(), "keys"),
+          values(first_element() + problem.values().size(), "values") {
+        const i64 page = static_cast<i64>(problem.shape().page_size) * problem.shape().kv_heads * HEAD;
+        if (static_cast<i64>(first_element()) % page != 0) fail_test("no page begins there", Site::current());
+        for (TestSequence& s : sequences)
+            for (i32& p : s.pages) p += p < 0 ? 0 : static_cast<i32>(static_cast<i64>(first_element()) / page);
+        for (size_t i = 0; i < problem.keys().size(); i++) {
+            keys[first_element() + i] = problem.keys()[i];
+            values[first_element() + i] = problem.values()[i];
+        }
+    }
+    static size_t first_element() { return size_t{1} << 31; }
+
+    std::vector<TestSequence> sequences;
+    DeviceArray<bf16> keys, values;
+};

@@ -176,3 +176,19 @@ TEST(convolve_of_a_fresh_sequence_equals_one_without_a_slot) {
             for (i32 c = 0; c < 40; c++) check_equal(layer.dst.at(t, c).bits, layer.dst.at(5 + t, c).bits, place("token", t, c));
     });
 }
+
+/// A window of twelve channels has 48 elements, so from slot 2³¹ / 48 on no index fits 32 bits; only what is touched costs memory.
+TEST(convolve_of_a_slot_beyond_32_bits) {
+    constexpr i32 CHANNELS = 12, FAR = 0x7fffffff / (PLACES * CHANNELS) + 2;
+    Layer near(CHANNELS, {{5, 7, 0}}), far(CHANNELS, {{5, 7, FAR}});
+    near.run_chunk(1);
+    const size_t size = PLACES * CHANNELS, first = static_cast<size_t>(FAR) * size;
+    DeviceArray<bf16> window(first + size, "window");
+    for (size_t i = 0; i < size; i++) window[first + i] = near.before[i];
+    launch(KERNEL_OF(convolve_chunk), {1, 1}, 128, 0,
+           ConvolveChunkArgs{far.dst.address(), far.projected.address(), far.weight.address(), window.address(), far.step.address(),
+                             CHANNELS, far.dst.stride(), far.projected.stride(), 0});
+    for (size_t i = 0; i < size; i++) check_equal(window[first + i].bits, near.window[i].bits, "window " + std::to_string(i));
+    for (i32 t = 0; t < 5; t++)
+        for (i32 c = 0; c < CHANNELS; c++) check_equal(far.dst.at(t, c).bits, near.dst.at(t, c).bits, place("token", t, c));
+}

@@ -76,3 +76,16 @@ TEST(count_tokens_outside_the_vocabulary) {
     launch(KERNEL_OF(count_tokens), {1}, 256, 0, args);
     for (size_t i = 0; i < counts.size(); i++) CHECK(counts.is_untouched(i));
 }
+
+/// Slot 4 of rows of 2²⁹ words begins at an index that fits no 32 bits; only what is touched costs memory.
+TEST(count_tokens_in_a_slot_beyond_32_bits) {
+    constexpr i32 FAR_STRIDE = 1 << 29;
+    const size_t at = size_t{4} * FAR_STRIDE + 7;
+    StepBlock step(std::vector<TestSequence>{{1, 3, 4}});
+    reinterpret_cast<i32*>(step.address())[step.step().at_counted / 4] = 2;
+    step.token(0) = 7;
+    DeviceArray<u32> counts(at + 1, "counts");
+    counts[at] = 20;
+    launch(KERNEL_OF(count_tokens), {1}, 256, 0, CountTokensArgs{counts.address(), step.address(), {0, 0, 1}, VOCABULARY, FAR_STRIDE});
+    check_equal(counts[at], 21u, "count");
+}

@@ -9,7 +9,7 @@
 #include "../../cuda-kernels/delta_scan.cu"
 #include "../../cuda-kernels/delta_step.cu"
 
-#include "delta_layer.hpp"
+#include "convolved_layer.hpp"
 
 namespace {
 
@@ -81,12 +81,15 @@ struct Run {
         launch(*path.prepare, {bound + spare, is.key_heads}, path.c * 4, static_cast<i64>(path.prepare_shared), args);
     }
 
-    void scan(bool rounded = true) {
+    void scan(bool rounded = true) { scan(rounded, device.state.address()); }
+
+    /// With states elsewhere.
+    void scan(bool rounded, u64 state) {
         const DeltaCase& is = device.in.is;
         bool exact = path.parts == 2;
         DeltaScanArgs args{device.step.address(), rounded ? device.dst.address() : wide.address(),
                            exact ? device.convolved.address() : scaled.address(), device.convolved.address(), chunks.address(),
-                           device.state.address(), is.key_heads, is.value_heads(), rounded ? device.dst.stride() : wide.stride(),
+                           state, is.key_heads, is.value_heads(), rounded ? device.dst.stride() : wide.stride(),
                            exact ? device.convolved.stride() : scaled.stride(), device.convolved.stride(), 0};
         Grid grid{8 / path.warps, is.value_heads(), static_cast<i64>(device.in.sequences.size()) + spare};
         launch(rounded ? *path.scan : *path.wide, grid, path.warps * 32, static_cast<i64>(path.scan_shared), args);
@@ -115,21 +118,25 @@ struct Run {
         return worst;
     }
 
-    /// Runs `rows` of the batch's only sequence from row `first` on as a step of their own.
-    void step_through(u64 first, i32 rows) {
+    /// Runs `rows` of the batch's only sequence from row `first` on as a step of their own, convolution included.
+    void step_through(const ConvolvedLayer& layer, DeviceArray<bf16>& window, u64 first, i32 rows) {
         const DeltaCase& is = device.in.is;
         u64 dst = device.dst.address() + 2 * first * static_cast<u64>(device.dst.stride());
         u64 convolved = device.convolved.address() + 2 * first * static_cast<u64>(device.convolved.stride());
         u64 projected = device.projected.address() + 2 * first * static_cast<u64>(device.projected.stride());
         StepBlock step({{rows, static_cast<i32>(first), 0}});
+        const DeviceArray<f32> taps(layer.weight, "taps");
         bool exact = path.parts == 2;
         if (rows == 1) {
-            DeltaStepArgs args{step.address(), dst, convolved, projected, device.log_rate.address(), device.bias.address(),
-                               device.state.address(), {0, 0, 1}, is.key_heads, is.value_heads(), device.dst.stride(),
-                               device.convolved.stride(), device.projected.stride(), 0};
-            launch(KERNEL_OF(delta_step), {8, is.value_heads(), 1}, STEP_THREADS, 0, args);
+            DeltaStepArgs args{step.address(), dst, projected, taps.address(), window.address(), device.log_rate.address(),
+                               device.bias.address(), device.state.address(), {0, 0, 1}, is.key_heads, is.value_heads(),
+                               device.dst.stride(), device.projected.stride()};
+            launch(KERNEL_OF(delta_step), {8, is.value_heads(), 1}, STEP_THREADS, sizeof(DeltaStepShared), args);
             return;
         }
+        launch(KERNEL_OF(convolve_chunk), {(rows + CONVOLVE_TILE - 1) / CONVOLVE_TILE, (is.channels() + 255) / 256}, 128, 0,
+               ConvolveChunkArgs{convolved, projected, taps.address(), window.address(), step.address(), is.channels(),
+                                 device.convolved.stride(), device.projected.stride(), 0});
         DeltaPrepareArgs first_half{step.address(), convolved, projected, device.log_rate.address(), device.bias.address(),
                                     exact ? 0 : scaled.address(), chunks.address(), is.key_heads, is.value_heads(),
                                     device.convolved.stride(), device.projected.stride()};
@@ -306,6 +313,14 @@ TEST(delta_scan_has_the_same_bits_alone_and_in_company) {
     }
 }
 
+TEST(delta_scan_without_a_slot_leaves_slots_alone) {
+    DeltaInputs in({.group = 2, .stream = 212}, {{9, 0, -1}, {40, 0, 1}}, 2);
+    for (const Path& path : {PATH64, PATH32, EXACT}) {
+        Run run(in, path);
+        check_errors(run);
+    }
+}
+
 TEST(delta_scan_clears_what_decayed_beyond_use) {
     DeltaInputs in({.gates = Gates::ONE, .beta_logit = -200, .stream = 210}, {{3, 0, 0}}, 1);
     for (const Path& path : {PATH64, PATH32, EXACT}) {
@@ -331,13 +346,18 @@ TEST(delta_scan_of_a_larger_bucket_writes_nothing_more) {
 }
 
 TEST(delta_scan_of_a_sequence_in_any_steps) {
-    DeltaInputs in({.group = 2, .gates = Gates::SLOW, .stream = 209}, {{200, 0, 0}}, 1);
+    const ConvolvedLayer layer({.group = 2, .gates = Gates::SLOW, .stream = 209}, {{200, 0, 0}}, 1);
+    const DeltaInputs& in = layer.in;
     for (const std::vector<i32>& cuts : {std::vector<i32>{64, 64, 72}, {1, 1, 33, 100, 1, 64}, {17, 2, 64, 31, 1, 85}}) {
         for (const Path& path : {PATH64, PATH32, EXACT}) {
             Run whole(in, path);
+            for (i32 r = 0; r < in.rows; r++)
+                for (i32 c = 0; c < in.is.channels(); c++)
+                    whole.device.projected.at(r, c) = layer.raw[static_cast<size_t>(r * in.is.channels() + c)];
+            DeviceArray<bf16> window(layer.window, "window");
             u64 row = 0;
             for (i32 rows : cuts) {
-                whole.step_through(row, rows);
+                whole.step_through(layer, window, row, rows);
                 row += static_cast<u64>(rows);
             }
             whole.device.check_states(path.tolerance);
@@ -348,4 +368,22 @@ TEST(delta_scan_of_a_sequence_in_any_steps) {
             check_close(relative_l2(actual, in.expected), 0.0, path.tolerance + 0x1p-9, "error of all outputs");
         }
     }
+}
+
+/// A slot of one head has 2¹⁴ elements, so from slot 2¹⁷ on no index fits 32 bits; only what is touched costs memory.
+TEST(delta_scan_of_a_slot_beyond_32_bits) {
+    constexpr i32 FAR = 1 << 17;
+    DeltaInputs in({.stream = 211}, {{70, 0, 0}}, 1);
+    Run near(in, PATH64), far(in, PATH64);
+    near.prepare();
+    near.scan(false);
+    DeviceArray<f32> state(static_cast<size_t>(FAR + 1) * DELTA_STATE, "state");
+    const size_t first = static_cast<size_t>(FAR) * DELTA_STATE;
+    for (size_t i = 0; i < DELTA_STATE; i++) state[first + i] = in.state[i];
+    Step& step = far.device.step.step();
+    reinterpret_cast<i32*>(far.device.step.address())[step.at_slot / 4] = FAR;
+    far.prepare();
+    far.scan(false, state.address());
+    for (size_t i = 0; i < DELTA_STATE; i++) CHECK(float_bits(state[first + i]) == float_bits(near.device.state[i]));
+    far.check_outputs();
 }

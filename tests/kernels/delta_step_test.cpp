@@ -5,69 +5,21 @@
 // bf16 makes of a value that near.
 #include "harness.hpp"
 
-#include "../../cuda-kernels/convolve.cu"
 #include "../../cuda-kernels/delta_step.cu"
 
-#include "delta_layer.hpp"
+#include "convolved_layer.hpp"
 
 namespace {
 
 constexpr double TOLERANCE = 1e-6;
 
-/// A layer's inputs before convolution, as large as those that DeltaInputs draws for behind it: short keys stay short.
-struct Layer {
-    DeltaInputs in;
-    std::vector<bf16> raw;        // [rows, channels]
-    std::vector<f32> weight;      // [channels, 4]
-    std::vector<bf16> window;     // [slots, 4, channels]; poison where nothing may be read
-
-    Layer(const DeltaCase& wish, const std::vector<TestSequence>& sequences, i32 slots) : in(wish, sequences, slots) {
-        Random random(2000 + wish.stream);
-        const i32 channels = wish.channels();
-        for (f32 x : in.convolved) raw.push_back(to_bf16(x));
-        for (i32 i = 0; i < 4 * channels; i++) weight.push_back(static_cast<f32>((i % 4 == 3 ? 1 : 0.3) * random.normal()));
-        window.assign(static_cast<size_t>(slots * WINDOW_PLACES * channels), bf16{0xffff});
-        i32 row = 0;
-        for (const TestSequence& s : sequences) {
-            for (i32 age = 1; age <= CONVOLVE_PAST && s.slot >= 0; age++)
-                for (i32 c = 0; c < channels; c++)
-                    window[window_at(s.slot, s.past - age, c)] =
-                        to_bf16(static_cast<f32>(random.normal() * as_double(raw[static_cast<size_t>(row * channels + c)])));
-            row += s.rows;
-        }
-        convolve();
-        in.solve();
-    }
-
-    size_t window_at(i32 slot, i32 position, i32 channel) const {
-        i32 place = (position + WINDOW_PLACES) % WINDOW_PLACES;
-        return static_cast<size_t>((slot * WINDOW_PLACES + place) * in.is.channels() + channel);
-    }
-
-private:
-    /// By the kernel for sequences with several rows, to which all belong here.
-    void convolve() {
-        const i32 channels = in.is.channels();
-        StepBlock step(in.sequences);
-        step.step().singles = 0;
-        DeviceArray<bf16> projected(raw, "projected"), dst(raw.size(), "convolved"), kept(window, "window");
-        DeviceArray<f32> taps(weight, "weight");
-        i32 tiles = 0;
-        for (const TestSequence& s : in.sequences) tiles += (s.rows + CONVOLVE_TILE - 1) / CONVOLVE_TILE;
-        launch(KERNEL_OF(convolve_chunk), {tiles, (channels + 255) / 256}, 128, 0,
-               ConvolveChunkArgs{dst.address(), projected.address(), taps.address(), kept.address(), step.address(), channels,
-                                 channels, channels, 0});
-        for (size_t i = 0; i < raw.size(); i++) in.convolved[i] = to_float(dst[i]);
-    }
-};
-
 /// A copy of it on the device; what only other kernels read stays poison.
 struct Device : DeltaDevice {
-    const Layer& layer;
+    const ConvolvedLayer& layer;
     DeviceArray<f32> weight;
     DeviceArray<bf16> window;
 
-    explicit Device(const Layer& of) : DeltaDevice(of.in), layer(of), weight(of.weight, "weight"), window(of.window, "window") {
+    explicit Device(const ConvolvedLayer& of) : DeltaDevice(of.in), layer(of), weight(of.weight, "weight"), window(of.window, "window") {
         for (i32 r = 0; r < in.rows; r++)
             for (i32 c = 0; c < in.is.channels(); c++)
                 projected.at(r, c) = of.raw[static_cast<size_t>(r * in.is.channels() + c)];
@@ -116,7 +68,7 @@ const std::vector<TestSequence> SINGLES = {{1, 7, 3}, {1, 2, -1}, {1, 5, 0}, {1,
 
 TEST(delta_step_for_every_group) {
     for (i32 group : {1, 2, 3, 4, 8}) {
-        Layer layer({.key_heads = group >= 4 ? 1 : 2, .group = group, .stream = static_cast<u64>(group)}, SINGLES, 7);
+        ConvolvedLayer layer({.key_heads = group >= 4 ? 1 : 2, .group = group, .stream = static_cast<u64>(group)}, SINGLES, 7);
         for_all_schedules([&](const Schedule&) {
             Device device(layer);
             device.run({0, 0, layer.in.rows});
@@ -137,7 +89,7 @@ TEST(delta_step_in_every_regime_of_gates) {
     for (DeltaCase& wish : cases) {
         wish.group = 2;
         wish.stream = 10;
-        Layer layer(wish, SINGLES, 7);
+        ConvolvedLayer layer(wish, SINGLES, 7);
         Device device(layer);
         device.run({0, 0, layer.in.rows});
         check_outputs(device, 0, layer.in.rows);
@@ -146,15 +98,15 @@ TEST(delta_step_in_every_regime_of_gates) {
 }
 
 TEST(delta_step_gives_a_row_the_same_bits_alone_and_in_company) {
-    Layer layer({.group = 2, .stream = 11}, SINGLES, 7);
+    ConvolvedLayer layer({.group = 2, .stream = 11}, SINGLES, 7);
     const DeltaInputs& in = layer.in;
     for_all_schedules([&](const Schedule&) {
         Device all(layer), some(layer);
         all.run({0, 0, in.rows});
         all.check_windows(0, in.rows);
         for (i32 r : {0, 3, 4, 5}) some.projected.poison_row(r);
-        const i32 live = 3;
-        some.run({reinterpret_cast<u64>(&live), 1, in.rows});
+        some.step.step().outputs = 3;
+        some.run(some.step.live_rows(some.step.step().outputs, 1, in.rows));
         for (i32 r = 1; r < 3; r++)
             for (i32 c = 0; c < in.is.value_width(); c++) check_equal(some.dst.at(r, c).bits, all.dst.at(r, c).bits);
         some.dst.check_untouched_outside(1, 3);
@@ -169,7 +121,7 @@ TEST(delta_step_gives_a_row_the_same_bits_alone_and_in_company) {
 
 /// A fresh slot is zeros in window and state, like no slot at all.
 TEST(delta_step_of_a_fresh_sequence_equals_one_without_a_slot) {
-    Layer layer({.group = 2, .stream = 14}, {{1, 0, 1}, {1, 0, -1}}, 2);
+    ConvolvedLayer layer({.group = 2, .stream = 14}, {{1, 0, 1}, {1, 0, -1}}, 2);
     for_all_schedules([&](const Schedule&) {
         Device device(layer);
         for (i32 c = 0; c < device.projected.cols(); c++) device.projected.at(1, c) = device.projected.at(0, c);
@@ -181,7 +133,7 @@ TEST(delta_step_of_a_fresh_sequence_equals_one_without_a_slot) {
 }
 
 TEST(delta_step_clears_what_decayed_beyond_use) {
-    Layer layer({.gates = Gates::ONE, .beta_logit = -200, .stream = 12}, {{1, 0, 0}}, 1);
+    ConvolvedLayer layer({.gates = Gates::ONE, .beta_logit = -200, .stream = 12}, {{1, 0, 0}}, 1);
     Device device(layer);
     for (size_t i = 0; i < DELTA_STATE; i++) device.state[i] = i % 2 == 0 ? 0.9e-30f : 1.1e-30f;
     device.run({0, 0, 1});
@@ -192,7 +144,7 @@ TEST(delta_step_clears_what_decayed_beyond_use) {
 TEST(delta_step_after_step_keeps_its_precision) {
     constexpr i32 TOKENS = 200;
     for (Gates gates : {Gates::USUAL, Gates::ONE, Gates::SLOW}) {
-        Layer layer({.gates = gates, .stream = 13}, {{TOKENS, 0, 0}}, 1);
+        ConvolvedLayer layer({.gates = gates, .stream = 13}, {{TOKENS, 0, 0}}, 1);
         Device device(layer);
         DeltaStepArgs args = device.args({0, 0, 1});
         for (i32 t = 0; t < TOKENS; t++) {
@@ -209,4 +161,24 @@ TEST(delta_step_after_step_keeps_its_precision) {
             for (i32 c = 0; c < layer.in.is.channels(); c++)
                 check_equal(device.window[layer.window_at(0, t, c)].bits, layer.raw[static_cast<size_t>(t * layer.in.is.channels() + c)].bits);
     }
+}
+
+/// A slot of one head has 2¹⁴ elements of state, so from slot 2¹⁷ on no index fits 32 bits; only what is touched costs memory.
+TEST(delta_step_of_a_slot_beyond_32_bits) {
+    constexpr size_t FAR = 1 << 17;
+    ConvolvedLayer layer({.stream = 15}, {{1, 7, 0}}, 1);
+    Device near(layer), far(layer);
+    near.run({0, 0, 1});
+    DeviceArray<f32> state((FAR + 1) * DELTA_STATE, "state");
+    DeviceArray<bf16> window((FAR + 1) * layer.window.size(), "window");
+    for (size_t i = 0; i < DELTA_STATE; i++) state[FAR * DELTA_STATE + i] = layer.in.state[i];
+    for (size_t i = 0; i < layer.window.size(); i++) window[FAR * layer.window.size() + i] = layer.window[i];
+    reinterpret_cast<i32*>(far.step.address())[far.step.step().at_slot / 4] = static_cast<i32>(FAR);
+    DeltaStepArgs args = far.args({0, 0, 1});
+    args.state = state.address();
+    args.window = window.address();
+    launch(KERNEL_OF(delta_step), {8, 1, 1}, STEP_THREADS, sizeof(DeltaStepShared), args);
+    check_outputs(far, 0, 1);
+    for (size_t i = 0; i < DELTA_STATE; i++) CHECK(float_bits(state[FAR * DELTA_STATE + i]) == float_bits(near.state[i]));
+    for (size_t i = 0; i < layer.window.size(); i++) CHECK(window[FAR * layer.window.size() + i].bits == near.window[i].bits);
 }

@@ -80,3 +80,17 @@ TEST(embed_gives_zeros_and_an_error_for_a_foreign_token) {
         });
     }
 }
+
+/// Rows of 2³⁰ elements: those of tokens from 2 on begin at an index that fits no 32 bits; only what is touched costs memory.
+TEST(embed_of_a_table_beyond_32_bits) {
+    constexpr i32 FAR_STRIDE = 1 << 30;
+    Setup s(72);
+    DeviceArray<bf16> table(size_t{3} * FAR_STRIDE + 72, "table");
+    for (i32 r = 0; r < ROWS; r++) s.step.token(r) = r % 4;
+    for (i32 token = 0; token < 4; token++)
+        for (i32 c = 0; c < 72; c++) table[static_cast<size_t>(token) * FAR_STRIDE + static_cast<size_t>(c)] = s.table.at(token, c);
+    launch(KERNEL_OF(embed), {ROWS}, 256, 0,
+           EmbedArgs{s.dst.address(), table.address(), s.step.address(), s.error.address(), {0, 0, ROWS}, 72, s.dst.stride(),
+                     FAR_STRIDE, 4});
+    for (i32 r = 0; r < ROWS; r++) check_row(s, r);
+}

@@ -28,15 +28,18 @@ struct Problem {
     }
 
     /// Rows [from, live) of dst become the sums.
-    void check(i32 live_rows, bool exact) {
+    void check(i32 live_rows, bool exact) { check(live_rows, exact, out.address(), out.stride()); }
+
+    /// The same with the outputs elsewhere.
+    void check(i32 live_rows, bool exact, u64 out_address, i32 out_stride) {
         TestMatrix<bf16> dst(residual.rows, cols, 1, "dst");
         for (i32 r = from; r < to; r++)
             for (i32 c = 0; c < cols; c++) dst.at(r, c) = residual.at(r, c);
         DeviceArray<f32> device_scales(scales, "scales"), device_gates(gates, "gates");
         DeviceArray<i32> live(1, "live");
         live[0] = live_rows;
-        const ExpertCombineArgs args = {dst.address(), out.address(), device_scales.address(), device_gates.address(),
-                                        {live_rows < 0 ? 0 : live.address(), from, to}, dst.stride(), out.stride(), slots,
+        const ExpertCombineArgs args = {dst.address(), out_address, device_scales.address(), device_gates.address(),
+                                        {live_rows < 0 ? 0 : live.address(), from, to}, dst.stride(), out_stride, slots,
                                         cols};
         launch(KERNEL_OF(expert_combine), {to - from, (cols + 1023) / 1024}, COMBINE_THREADS, 0, args);
         for (i32 r = from; r < to; r++)
@@ -97,4 +100,16 @@ TEST(expert_combine_live_rows_only) {
         problem.check(5, false);
         problem.check(2, false);
     });
+}
+
+/// Rows of 2²⁹ elements: from the fifth assignment on they begin at an index that fits no 32 bits; only what is touched costs
+/// memory.
+TEST(expert_combine_beyond_32_bits) {
+    constexpr i32 FAR_STRIDE = 1 << 29;
+    Random random(4);
+    Problem problem(0, 1, 5, 24, random);
+    DeviceArray<f32> out(size_t{5} * FAR_STRIDE + 24, "out");
+    for (i32 r = 0; r < problem.out.rows(); r++)
+        for (i32 c = 0; c < 24; c++) out[static_cast<size_t>(r) * FAR_STRIDE + static_cast<size_t>(c)] = problem.out.at(r, c);
+    problem.check(-1, false, out.address(), FAR_STRIDE);
 }

@@ -99,14 +99,19 @@ struct Weights {
     Weights(const ExpertSizes& sizes, Random& random) : host(sizes, random), device(host) {}
 };
 
-std::vector<bf16> run_up(const Shape& s, const Weights& weights, const HostMatrix& x, const Order& o, const Form& form) {
+/// Where the routed experts' matrices lie, and how far apart.
+struct Place {
+    u64 address;
+    i64 stride;
+};
+
+std::vector<bf16> run_up(const Shape& s, const Weights& weights, const HostMatrix& x, const Order& o, const Form& form, Place up) {
     const HostExperts& w = weights.host;
     const i32 stride = w.inner_stride() + 8;
     DeviceOrder device(o);
     DeviceArray<bf16> inner(o.order.size() * static_cast<size_t>(stride), "inner"), device_x(x.values, "x");
     const ExpertUpArgs args = {inner.address(), device_x.address(), device.order.address(), device.tiles.address(),
-                               device.count.address(), weights.device.up.address(), weights.device.shared_up.address(),
-                               static_cast<i64>(up_rows(s.sizes.inner)) * w.up.stride, stride, x.stride, w.up.stride,
+                               device.count.address(), up.address, weights.device.shared_up.address(), up.stride, stride, x.stride, w.up.stride,
                                rounded_up(s.sizes.hidden, 8), s.sizes.experts, s.sizes.slots, s.from,
                                s.rows * s.sizes.slots, up_rows(s.sizes.inner), up_rows(s.sizes.shared_inner)};
     const i32 most = up_rows(std::max(s.sizes.inner, s.sizes.shared_inner));
@@ -119,16 +124,20 @@ std::vector<bf16> run_up(const Shape& s, const Weights& weights, const HostMatri
     }
     return inner.values();
 }
+std::vector<bf16> run_up(const Shape& s, const Weights& weights, const HostMatrix& x, const Order& o, const Form& form) {
+    return run_up(s, weights, x, o, form,
+                  {weights.device.up.address(), static_cast<i64>(up_rows(s.sizes.inner)) * weights.host.up.stride});
+}
 
-std::vector<f32> run_down(const Shape& s, const Weights& weights, const HostMatrix& inner, const Order& o, const Form& form) {
+std::vector<f32> run_down(const Shape& s, const Weights& weights, const HostMatrix& inner, const Order& o, const Form& form,
+                          Place down) {
     const HostExperts& w = weights.host;
     const i32 stride = rounded_up(s.sizes.hidden, 4) + 4;
     DeviceOrder device(o);
     DeviceArray<f32> out(o.order.size() * static_cast<size_t>(stride), "out");
     DeviceArray<bf16> device_inner(inner.values, "inner");
     const ExpertDownArgs args = {out.address(), device_inner.address(), device.order.address(), device.tiles.address(),
-                                 device.count.address(), weights.device.down.address(), weights.device.shared_down.address(),
-                                 static_cast<i64>(s.sizes.hidden) * w.down.stride, stride, inner.stride, w.down.stride,
+                                 device.count.address(), down.address, weights.device.shared_down.address(), down.stride, stride, inner.stride, w.down.stride,
                                  w.shared_down.stride, s.sizes.experts, s.sizes.hidden};
     launch(*form.down, {o.blocks(s.sizes.hidden, form.cols)}, form.threads, static_cast<i64>(form.shared), args);
     for (size_t row = 0; row < o.order.size(); row++) {
@@ -137,6 +146,10 @@ std::vector<f32> run_down(const Shape& s, const Weights& weights, const HostMatr
         }
     }
     return out.values();
+}
+std::vector<f32> run_down(const Shape& s, const Weights& weights, const HostMatrix& inner, const Order& o, const Form& form) {
+    return run_down(s, weights, inner, o, form,
+                    {weights.device.down.address(), static_cast<i64>(s.sizes.hidden) * weights.host.down.stride});
 }
 
 /// The bits of all forms are those of the first one.
@@ -216,4 +229,17 @@ TEST(down_leaves_a_row_for_each_assignment) {
             }
         }
     }
+}
+
+/// Matrices that lie 2³⁰ elements apart: that of expert 2 begins at an index that fits no 32 bits.
+TEST(experts_beyond_32_bits) {
+    Random random(3);
+    const Shape s = {{4, 2, 40, 24, 9}, 0, 9, Skew::EVEN};
+    const Weights weights(s.sizes, random);
+    const FarExperts far(weights.host);
+    const Order o(s, choose_experts(s.sizes, s.rows, s.skew, random), FORMS[0].rows);
+    const HostMatrix x(s.rows, s.sizes.hidden, random, 1);
+    check_same(run_up(s, weights, x, o, FORMS[0]), run_up(s, weights, x, o, FORMS[0], {far.up.address(), far.STRIDE}));
+    const HostMatrix inner(static_cast<i32>(o.order.size()), weights.host.inner_stride(), random, 1);
+    check_same(run_down(s, weights, inner, o, FORMS[0]), run_down(s, weights, inner, o, FORMS[0], {far.down.address(), far.STRIDE}));
 }

@@ -50,14 +50,19 @@ struct Problem {
 
     /// inner of rows [from, to).
     std::vector<bf16> up(i32 from, i32 to) const {
+        return up(from, to, device.up.address(), static_cast<i64>(up_rows(shape.sizes.inner)) * weights.up.stride);
+    }
+
+    /// With the routed experts' matrices elsewhere.
+    std::vector<bf16> up(i32 from, i32 to, u64 weight, i64 expert_stride) const {
         const ExpertSizes& z = shape.sizes;
         DeviceArray<bf16> inner(static_cast<size_t>((to - from) * products() * inner_stride()), "inner");
         DeviceArray<bf16> device_x(x.values, "x");
         DeviceArray<i32> device_ids(ids, "ids"), live(1, "live");
         live[0] = shape.live;
         const i32 cols = rounded_up(z.inner, 8), shared_cols = rounded_up(z.shared_inner, 8);
-        const ExpertGemvUpArgs args = {inner.address(), device_x.address(), device_ids.address(), device.up.address(),
-                                       device.shared_up.address(), static_cast<i64>(up_rows(z.inner)) * weights.up.stride,
+        const ExpertGemvUpArgs args = {inner.address(), device_x.address(), device_ids.address(), weight,
+                                       device.shared_up.address(), expert_stride,
                                        {shape.live < 0 ? 0 : live.address(), from, to}, inner_stride(), x.stride,
                                        weights.up.stride, rounded_up(z.hidden, 8), z.slots, cols, shared_cols, 0};
         launch(KERNEL_OF(expert_gemv_up), {std::max(cols, shared_cols) / 8, (to - from) * products()}, DOT_THREADS,
@@ -67,14 +72,19 @@ struct Problem {
 
     /// dst of all rows after adding to rows [from, to).
     std::vector<bf16> down(const std::vector<bf16>& inner, i32 from, i32 to) const {
+        return down(inner, from, to, device.down.address(), static_cast<i64>(shape.sizes.hidden) * weights.down.stride);
+    }
+
+    /// With the routed experts' matrices elsewhere.
+    std::vector<bf16> down(const std::vector<bf16>& inner, i32 from, i32 to, u64 weight, i64 expert_stride) const {
         const ExpertSizes& z = shape.sizes;
         DeviceArray<bf16> dst(residual.values, "dst"), device_inner(inner, "inner");
         DeviceArray<i32> device_ids(ids, "ids"), live(1, "live");
         DeviceArray<f32> device_scales(scales, "scales"), device_gates(gates, "gates");
         live[0] = shape.live;
         const ExpertGemvDownArgs args = {dst.address(), device_inner.address(), device_ids.address(),
-                                         device_scales.address(), device_gates.address(), device.down.address(),
-                                         device.shared_down.address(), static_cast<i64>(z.hidden) * weights.down.stride,
+                                         device_scales.address(), device_gates.address(), weight,
+                                         device.shared_down.address(), expert_stride,
                                          {shape.live < 0 ? 0 : live.address(), from, to}, residual.stride, inner_stride(),
                                          weights.down.stride, weights.shared_down.stride, z.slots, z.hidden};
         launch(KERNEL_OF(expert_gemv_down), {(z.hidden + 15) / 16, to - from}, DOT_THREADS, sizeof(ExpertDownShared), args);
@@ -166,4 +176,15 @@ TEST(down_adds_the_weighted_sum_to_the_residual) {
                           &first[static_cast<size_t>(last * p.residual.stride)],
                           static_cast<size_t>(p.residual.stride) * sizeof(bf16)) == 0);
     }
+}
+
+/// Matrices that lie 2³⁰ elements apart: that of expert 2 begins at an index that fits no 32 bits.
+TEST(experts_beyond_32_bits) {
+    Random random(3);
+    const Problem p({{4, 3, 40, 24, 9}, 0, 5, -1, Skew::EVEN}, random);
+    const FarExperts far(p.weights);
+    const std::vector<bf16> inner = p.up(0, 5);
+    CHECK(std::memcmp(inner.data(), p.up(0, 5, far.up.address(), FarExperts::STRIDE).data(), inner.size() * sizeof(bf16)) == 0);
+    const std::vector<bf16> dst = p.down(inner, 0, 5);
+    CHECK(std::memcmp(dst.data(), p.down(inner, 0, 5, far.down.address(), FarExperts::STRIDE).data(), dst.size() * sizeof(bf16)) == 0);
 }

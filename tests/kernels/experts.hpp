@@ -77,6 +77,27 @@ struct DeviceExperts {
           shared_down(w.shared_down.values, "shared down") {}
 };
 
+/// The routed experts' matrices so far apart that from expert 2 on no index fits 32 bits; only what is touched costs memory.
+struct FarExperts {
+    static constexpr i64 STRIDE = i64{1} << 30;
+    DeviceArray<bf16> up, down;
+
+    explicit FarExperts(const HostExperts& w)
+        : up(static_cast<size_t>(w.sizes.experts * STRIDE), "up"), down(static_cast<size_t>(w.sizes.experts * STRIDE), "down") {
+        for (i32 e = 0; e < w.sizes.experts; e++) {
+            copy(up, w.up, e, up_rows(w.sizes.inner));
+            copy(down, w.down, e, w.sizes.hidden);
+        }
+    }
+
+private:
+    static void copy(DeviceArray<bf16>& to, const HostMatrix& from, i32 expert, i32 rows) {
+        const size_t count = static_cast<size_t>(rows) * static_cast<size_t>(from.stride);
+        for (size_t i = 0; i < count; i++)
+            to[static_cast<size_t>(expert * STRIDE) + i] = from.values[static_cast<size_t>(expert) * count + i];
+    }
+};
+
 /// Choices of `rows` rows: slots different experts each.
 inline std::vector<i32> choose_experts(const ExpertSizes& s, i32 rows, Skew skew, Random& random) {
     const i32 among = skew == Skew::FEW ? std::min(s.experts, s.slots + 1) : s.experts;

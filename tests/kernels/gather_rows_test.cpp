@@ -72,3 +72,15 @@ TEST(gather_rows_follows_the_live_count) {
         s.dst.check_untouched_outside(1, 3);
     });
 }
+
+/// Rows of 2³⁰ elements: from row 2 on they begin at an index that fits no 32 bits; only what is touched costs memory.
+TEST(gather_rows_beyond_32_bits) {
+    constexpr i32 FAR_STRIDE = 1 << 30;
+    Setup s(40);
+    DeviceArray<bf16> src(size_t{8} * FAR_STRIDE + 40, "src");
+    for (i32 r = 0; r < ROWS; r++)
+        for (i32 c = 0; c < 40; c++) src[static_cast<size_t>(r) * FAR_STRIDE + static_cast<size_t>(c)] = s.src.at(r, c);
+    launch(KERNEL_OF(gather_rows), {OUTPUTS}, 256, 0,
+           GatherRowsArgs{s.dst.address(), src.address(), s.step.address(), {0, 0, OUTPUTS}, 40, s.dst.stride(), FAR_STRIDE, 0});
+    for (i32 o = 0; o < OUTPUTS; o++) s.check_row(o);
+}

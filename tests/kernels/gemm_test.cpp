@@ -217,3 +217,16 @@ TEST(bands_cover_everything) {
                 [&](i32 r, i32 c) { return p.sum(r, c); }, p.shape.outputs);
     }
 }
+
+TEST(gemm_of_rows_beyond_32_bits) {
+    Random random(6);
+    const Problem p({0, 6, -1, 6, 40}, random);
+    const FarMatrix x(p.x), weight(p.weight);
+    DeviceArray<f32> near(poisoned<f32>(p, 8), "near"), dst(size_t{6} * FarMatrix::STRIDE, "dst");
+    p.run(KERNEL_OF(gemm_f32_64), 64, near, 8, 0, 6);
+    launch(KERNEL_OF(gemm_f32_64), {1}, GEMM_THREADS, 32768,
+           GemmArgs{dst.address(), x.address(), weight.address(), {0, 0, 6}, FarMatrix::STRIDE, FarMatrix::STRIDE, FarMatrix::STRIDE,
+                    40, 6, 0});
+    for (size_t r = 0; r < 6; r++)
+        for (size_t c = 0; c < 6; c++) CHECK(same_bits(dst[r * FarMatrix::STRIDE + c], near[r * 8 + c]));
+}

@@ -164,3 +164,15 @@ TEST(gemv_swiglu_takes_groups_of_gate_and_up) {
         });
     }
 }
+
+TEST(gemv_weights_beyond_32_bits) {
+    Random random(5);
+    const Problem p({0, 2, -1, 6, 40}, random);
+    const FarMatrix far(p.weight);
+    DeviceArray<f32> near(poisoned<f32>(p, 8), "near"), dst(poisoned<f32>(p, 8), "dst");
+    p.run(KERNEL_OF(gemv_f32_8), 8, near, 8, 0, 2, 1);
+    const DeviceArray<bf16> x(p.x.values, "x");
+    launch(KERNEL_OF(gemv_f32_8), {1}, GEMV_THREADS, 4096,
+           GemvArgs{dst.address(), x.address(), far.address(), {0, 0, 2}, 8, p.x.stride, FarMatrix::STRIDE, 40, 6, 0});
+    for (size_t i = 0; i < dst.size(); i++) CHECK(same_bits(dst[i], near[i]));
+}

@@ -64,6 +64,7 @@ void launch(const brantas::emulator::Entry& kernel, Grid grid, i64 threads, i64 
 }
 
 /// `count` elements of device memory: exactly so many, between red zones, poisoned. Host code reads and writes them in place.
+/// Above 256 MiB they begin as zeros, red zones are not looked at, and only what is touched costs memory.
 template <class T>
 class DeviceArray {
 public:

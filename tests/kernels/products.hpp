@@ -33,6 +33,18 @@ struct HostMatrix {
     }
 };
 
+/// The rows of a matrix so far apart that from row 4 on no index fits 32 bits; only what is touched costs memory.
+struct FarMatrix {
+    static constexpr i32 STRIDE = 1 << 29;
+    DeviceArray<bf16> values;
+
+    explicit FarMatrix(const HostMatrix& m) : values(static_cast<size_t>(m.rows) * STRIDE) {
+        for (i32 r = 0; r < m.rows; r++)
+            for (i32 c = 0; c < m.stride; c++) values[static_cast<size_t>(r) * STRIDE + static_cast<size_t>(c)] = m.at(r, c);
+    }
+    u64 address() const { return values.address(); }
+};
+
 /// A sum and how far an fp32 accumulation may be from it.
 struct Sum {
     double value = 0;

@@ -335,3 +335,21 @@ TEST(sample_windows_and_company) {
         }
     });
 }
+
+/// Slot 8 of counts in rows of 2²⁹ words begins at an index that fits no 32 bits; only what is touched costs memory.
+TEST(sample_penalties_in_a_slot_beyond_32_bits) {
+    SampleRun run(2, 40);
+    run.counts_stride = 1 << 29;
+    for (i32 slot = 0; slot < 8; slot++) run.count(std::vector<u32>(40, 0));
+    std::vector<u32> counts(40, 0);
+    counts[3] = 1;
+    run.count(counts);
+    for (i32 r = 0; r < 2; r++) {
+        for (i32 id = 0; id < 40; id++) run.logits.at(r, id) = id == 3 ? 2.0f : id == 9 ? 1.5f : -1.0f;
+        run.step.draw(r).slot = r == 0 ? 1 : 8;
+        run.step.draw(r).presence_penalty = 1;
+    }
+    check_equal(run.run(), 0u, "error word");
+    check_equal(run.tokens[0], 3, "token");
+    check_equal(run.tokens[1], 9, "token");
+}

@@ -151,7 +151,7 @@ public:
             if (allowed_[static_cast<size_t>(id)]) bits[static_cast<size_t>(id / 32)] |= 1u << id % 32;
         DeviceArray<u32> allowed(bits, "allowed"), error(1, "error");
         error[0] = 0;
-        const i32 stride = vocabulary_ + 1;
+        const i32 stride = counts_stride > 0 ? counts_stride : vocabulary_ + 1;
         DeviceArray<u32> counts(static_cast<size_t>(stride) * counts_.size(), "counts");
         for (size_t slot = 0; slot < counts_.size(); slot++)
             for (i32 id = 0; id < vocabulary_; id++)
@@ -187,6 +187,7 @@ public:
     StepBlock step;
     TestMatrix<f32> logits;
     DeviceArray<i32> tokens;
+    i32 counts_stride = 0;  // 0: as narrow as the vocabulary allows
 
 private:
     std::string difference(i32 row, i32 token, i32 expected) {

@@ -2,7 +2,7 @@
 // be the one rounding of a value whose fp32 error is bounded so: the sum of squares adds at most 13 terms one after another,
 // the root halves that error, mean, root, 1 + weight and two products round once each: 12.5 · 2⁻²⁴; a rotation rounds two
 // products and their sum: 2 more of |a cos| + |b sin|. Taken twice.
-#include <map>
+#include <set>
 
 #include "matrix.hpp"
 #include "step_block.hpp"
@@ -36,7 +36,11 @@ struct Layer {
         for (f32& w : key_norm.span()) w = static_cast<f32>(0.3 * random.normal());
     }
 
-    size_t cache_size() const { return static_cast<size_t>(pages * shape.page_size * shape.kv_heads * DIM); }
+    size_t cache_size() const { return place(pages, 0, 0); }
+    /// First element of a head at a position of a page.
+    size_t place(i32 page, i32 position, i32 head) const {
+        return static_cast<size_t>(((static_cast<i64>(page) * shape.page_size + position) * shape.kv_heads + head) * DIM);
+    }
 
     StoreKvArgs args(Rows of) const {
         return {q.address(), projected.address(), query_norm.address(), key_norm.address(), rotations.address(), keys.address(),
@@ -68,9 +72,9 @@ struct Layer {
         }
     }
 
-    /// Checks rows [from, to), and that q and the cache were written nowhere else.
-    void check(i32 from, i32 to) {
-        std::map<size_t, bool> written;  // first element of a vector in the cache
+    /// Checks rows [from, to) and returns the first elements of their vectors in the cache.
+    std::set<size_t> check_rows(i32 from, i32 to) {
+        std::set<size_t> written;
         for (i32 s = 0; s < static_cast<i32>(sequences.size()); s++) {
             const TestSequence& sequence = sequences[static_cast<size_t>(s)];
             for (i32 t = 0; t < sequence.rows; t++) {
@@ -82,19 +86,25 @@ struct Layer {
                 i32 page = sequence.pages[static_cast<size_t>(position / shape.page_size)];
                 if (page < 0) continue;
                 for (i32 g = 0; g < shape.kv_heads; g++) {
-                    size_t place = static_cast<size_t>(((page * shape.page_size + position % shape.page_size) * shape.kv_heads + g) * DIM);
-                    written[place] = true;
-                    check_head(&keys[place], row, (2 * shape.heads + g) * DIM, key_norm, at("key", row, g));
+                    size_t first = place(page, position % shape.page_size, g);
+                    written.insert(first);
+                    check_head(&keys[first], row, (2 * shape.heads + g) * DIM, key_norm, at("key", row, g));
                     for (i32 i = 0; i < DIM; i++)
-                        check_equal(values[place + static_cast<size_t>(i)].bits,
+                        check_equal(values[first + static_cast<size_t>(i)].bits,
                                     projected.at(row, (2 * shape.heads + shape.kv_heads + g) * DIM + i).bits, at("value", row, g));
                 }
             }
         }
         q.check_untouched_outside(from, to);
-        for (size_t place = 0; place < cache_size(); place += DIM) {
-            if (written.count(place) != 0) continue;
-            for (size_t i = place; i < place + DIM; i++) CHECK(keys.is_untouched(i) && values.is_untouched(i));
+        return written;
+    }
+
+    /// That, and that the cache was written nowhere else.
+    void check(i32 from, i32 to) {
+        std::set<size_t> written = check_rows(from, to);
+        for (size_t first = 0; first < cache_size(); first += DIM) {
+            if (written.count(first) != 0) continue;
+            for (size_t i = first; i < first + DIM; i++) CHECK(keys.is_untouched(i) && values.is_untouched(i));
         }
     }
 
@@ -184,4 +194,12 @@ TEST(store_kv_gives_a_row_the_same_bits_alone_and_in_company) {
             if (!one.keys.is_untouched(i)) check_equal(one.keys[i].bits, all.keys[i].bits, "key element " + std::to_string(i));
         }
     });
+}
+
+/// A page has 2¹⁵ elements, so from page 2¹⁶ on no index fits 32 bits. Only what is touched of so large a cache costs memory.
+TEST(store_kv_of_a_cache_beyond_32_bits) {
+    constexpr i32 FAR = 1 << 16;
+    Layer layer({4, 4, 64, 32}, FAR + 3, {{1, 0, -1, {FAR + 2}}, {34, 31, -1, {2, FAR, 1}}});
+    layer.run({0, 0, layer.rows});
+    layer.check_rows(0, layer.rows);
 }

@@ -112,8 +112,10 @@ class CudaSamplingTest {
         }
     }
 
+    /// Streams do nothing until they are waited for, so that a wait that is missing shows.
     @Test
     void drawsWhatTheHostDraws() {
+        Emulator.choose("STREAMS", "deferred");
         Random random = new Random(4);
         BitSet allowed = new BitSet();
         for (int id = 0; id < VOCABULARY; id++) {

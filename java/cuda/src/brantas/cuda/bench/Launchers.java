@@ -70,7 +70,7 @@ record Launchers(
                 new Route(module),
                 new ExpertGemv(module),
                 new ExpertOrder(module),
-                new ExpertGemm(module),
+                new ExpertGemm(module, info),
                 new ExpertCombine(module),
                 new CountTokens(module),
                 new Sample(module));
