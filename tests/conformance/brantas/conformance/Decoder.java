@@ -26,8 +26,7 @@ final class Decoder {
         this.ops = ops;
         ids = new int[sequences];
         int pages = Math.ceilDiv(context, PAGE);
-        ModelState state =
-                new ModelState(ops, model.config(), sequences * pages, PAGE, sequences);
+        ModelState state = new ModelState(ops, model.config(), sequences * pages, PAGE, sequences);
         Workspace ws = Workspace.of(ops, model.config(), sequences, sequences, sequences);
         BitSet allowed = new BitSet();
         allowed.set(0, model.config().vocabSize());

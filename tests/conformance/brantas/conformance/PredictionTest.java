@@ -147,8 +147,15 @@ class PredictionTest {
 
     @ParameterizedTest
     @CsvSource({
-        "moe, 8.0, 40", "moe, 8.9, 300", "moe, 8.9, 512", "moe, 9.0, 600", "moe, 10.0, 200",
-        "dense-r3, 8.0, 40", "dense-r3, 8.9, 300", "dense-r3, 9.0, 600", "dense-r3, 10.0, 200"
+        "moe, 8.0, 40",
+        "moe, 8.9, 300",
+        "moe, 8.9, 512",
+        "moe, 9.0, 600",
+        "moe, 10.0, 200",
+        "dense-r3, 8.0, 40",
+        "dense-r3, 8.9, 300",
+        "dense-r3, 9.0, 600",
+        "dense-r3, 10.0, 200"
     })
     void aPromptRunsTheKernelsOfThePrediction(String name, String capability, int length) {
         Emulator.choose("KERNELS", "skip");
@@ -206,7 +213,8 @@ class PredictionTest {
         double counted = Emulator.count("bytes_read") + (double) Emulator.count("bytes_written");
         StringBuilder table = new StringBuilder();
         Map<String, Double> predicted = new TreeMap<>();
-        plan.decode().forEach(kernel -> predicted.merge(kernel.name(), kernel.bytes(), Double::sum));
+        plan.decode()
+                .forEach(kernel -> predicted.merge(kernel.name(), kernel.bytes(), Double::sum));
         Map<String, Double> far = new TreeMap<>();
         predicted.forEach((name, bytes) -> {
             double moved = moved(name);

@@ -122,7 +122,8 @@ class PlanTest {
             Sizes sizes = new Sizes(KnownSizes.config(size));
             for (int rows : List.of(1, 100, 512, 8_192)) {
                 assertNotSlower(slow, fast, PrefillStep.of(sizes, WeightForm.BF16, slow, rows, 0));
-                assertNotSlower(slow, fast, DecodeStep.of(sizes, WeightForm.BF16, slow, rows, 4_096));
+                assertNotSlower(
+                        slow, fast, DecodeStep.of(sizes, WeightForm.BF16, slow, rows, 4_096));
             }
         }
     }
@@ -207,9 +208,11 @@ class PlanTest {
                         .forEach(launch -> forms.add(launch.form()));
             }
         }
-        assertThat(forms).contains("delta_scan_c64_w2", "delta_scan_c32_w2", "gemm_128", "gemm_256");
+        assertThat(forms)
+                .contains("delta_scan_c64_w2", "delta_scan_c32_w2", "gemm_128", "gemm_256");
         for (String form : forms) {
-            boolean steps = form.matches("(gemm|expert_gemm|attend_chunk|delta_[ps]|route_normed).*");
+            boolean steps =
+                    form.matches("(gemm|expert_gemm|attend_chunk|delta_[ps]|route_normed).*");
             assertThat(figures.kernel(form).mma() > 0).as(form).isEqualTo(steps);
         }
     }

@@ -130,7 +130,10 @@ final class DecodeStep {
         double blocks = rows * hv * s.config().delta().valueDim() / SLICE;
         Cost step =
                 Cost.of(parameters + moved, blocks)
-                        .caching(blocks * (2.0 * s.config().delta().keyDim() + SLICE) * CHANNEL_BYTES)
+                        .caching(
+                                blocks
+                                        * (2.0 * s.config().delta().keyDim() + SLICE)
+                                        * CHANNEL_BYTES)
                         .computing(rows * hv * 7 * 128 * 128)
                         .issuing(rows * hv * 14 * 128 * 128);
         add("delta_step", "convolution, delta rule", layers, step);

@@ -62,7 +62,11 @@ record ExpertProducts(Sizes s, WeightForm form, Gpu gpu, Experts e, int rows) {
         double read = all * downCols + blocks * cols;
         double depth = load.inner() / all;
         Cost down =
-                Cost.of(form.body(load.weights() * hidden) + 2 * load.inner() + 4 * all * hidden, blocks)
+                Cost.of(
+                                form.body(load.weights() * hidden)
+                                        + 2 * load.inner()
+                                        + 4 * all * hidden,
+                                blocks)
                         .caching(2 * depth * read)
                         .computing(2 * load.inner() * hidden)
                         .stepping(Math.ceil(depth / DEPTH));

@@ -117,7 +117,11 @@ final class PrefillStep {
         prepare(layers);
         scan(layers);
         double gated = 6.0 * rows * s.valueWidth();
-        add("gated_norm", "delta out", layers, Cost.of(gated, rows * Math.ceil(s.valueHeads() / 16.0)));
+        add(
+                "gated_norm",
+                "delta out",
+                layers,
+                Cost.of(gated, rows * Math.ceil(s.valueHeads() / 16.0)));
         Product out =
                 new Product(
                         form.body((double) s.hidden() * s.valueWidth()),
@@ -220,7 +224,8 @@ final class PrefillStep {
         add("expert_order", "order by expert", layers, Cost.of(12.0 * rows * (slots + 1), 1));
         new ExpertProducts(s, form, gpu, e, rows).launches(layers).forEach(this::add);
         double out = 4.0 * rows * (slots + 1) * s.hidden();
-        Cost combine = Cost.of(out + 4.0 * rows * s.hidden(), rows * Math.ceil(s.hidden() / 1024.0));
+        Cost combine =
+                Cost.of(out + 4.0 * rows * s.hidden(), rows * Math.ceil(s.hidden() / 1024.0));
         add("expert_combine", "weighted sum", layers, combine);
     }
 
