@@ -104,12 +104,16 @@ class LaunchTableTest {
                 arguments("9- 32", "9-7 32", "line 3: rows 9-7 do not begin at 9"),
                 arguments("1-8 8 8", "1- 8 8", "line 3: rows 9- follow a line without an end."),
                 arguments("65- 128", "65-99 128", "ends at 99 rows for gemm on 9.0: leave"),
-                arguments("gemm any 1- ", "gemm 8.0 1- ", "has no lines for gemm on any device: add"),
+                arguments(
+                        "gemm any 1- ", "gemm 8.0 1- ", "has no lines for gemm on any device: add"),
                 arguments(
                         "gemm any 1-127 128 0\n",
                         "gemm any 1- 256 0\n",
                         "line 8: expert_gemm has variant 256 from 128 rows on."),
-                arguments("127 128 0", "127 64 0", "expert_gemm has no variant 64, only [128, 256]."));
+                arguments(
+                        "127 128 0",
+                        "127 64 0",
+                        "expert_gemm has no variant 64, only [128, 256]."));
     }
 
     @ParameterizedTest

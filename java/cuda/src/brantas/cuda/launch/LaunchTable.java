@@ -13,7 +13,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /// How products are launched, as data: which variant of [Gemv], [Gemm] and [ExpertGemm] takes how
-/// many rows on which compute capability. The file that Brantas comes with says what its columns mean.
+/// many rows on which compute capability. The file that Brantas comes with says what its columns
+/// mean.
 final class LaunchTable {
     private static final String RESOURCE = "dense.txt";
     private static final String ANY = "any";
