@@ -29,7 +29,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// and not judged; what is judged is that a step allocates nothing but room for its id.
 @Tag("thorough")
 class StepCostTest {
-    private static final int STEPS = 6_000;
+    private static final int STEPS = 40_000;
 
     /// For each id of a request: in the sequence and on its way to a reader that may be slow, in
     /// arrays that double.

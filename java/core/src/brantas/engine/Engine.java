@@ -113,8 +113,9 @@ public final class Engine implements AutoCloseable {
                     return false;
                 }
             }
-            for (Sequence s : inbox) {
-                scheduler.submit(s);
+            // By index here and in each step: an iterator a step would be garbage.
+            for (int i = 0; i < inbox.size(); i++) {
+                scheduler.submit(inbox.get(i));
             }
             inbox.clear();
             return !closed;
@@ -124,9 +125,10 @@ public final class Engine implements AutoCloseable {
     private void step() {
         admitted.clear();
         StepPlan plan = scheduler.plan(admitted);
-        for (Sequence s : admitted) {
-            state.clear(s.cache().slot());
-            drawing.clear(s.cache().slot());
+        for (int i = 0; i < admitted.size(); i++) {
+            int slot = admitted.get(i).cache().slot();
+            state.clear(slot);
+            drawing.clear(slot);
         }
         if (plan.size() == 0) {
             return;

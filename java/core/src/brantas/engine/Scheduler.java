@@ -66,13 +66,15 @@ final class Scheduler {
         admit(admitted);
         plan.clear();
         int rows = 0;
-        for (Sequence s : running) {
+        for (int i = 0; i < running.size(); i++) {
+            Sequence s = running.get(i);
             if (nextRows(s) == 1) {
                 plan.add(s, 1);
                 rows++;
             }
         }
-        for (Sequence s : running) {
+        for (int i = 0; i < running.size(); i++) {
+            Sequence s = running.get(i);
             int count = nextRows(s);
             if (count > 1 && rows + count <= maxRows) {
                 plan.add(s, count);
@@ -113,7 +115,7 @@ final class Scheduler {
         if (id < 0) {
             return;
         }
-        if (s.request.stopIds().contains(id)) {
+        if (s.stopsAt(id)) {
             finish(s, FinishReason.STOP);
             return;
         }

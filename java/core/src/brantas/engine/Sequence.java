@@ -11,6 +11,7 @@ final class Sequence {
     final GenerationRequest request;
     final Generation generation;
     final Counts counts;
+    private final int[] stops;
     private int[] tokens;
     private int length;
     private int computed;
@@ -21,10 +22,21 @@ final class Sequence {
         this.generation = generation;
         this.tokens = request.prompt().clone();
         this.length = tokens.length;
+        this.stops = request.stopIds().stream().mapToInt(Integer::intValue).toArray();
         this.counts = new Counts(request.sampling().penalises() ? vocabulary : 0);
         for (int id : tokens) {
             counts.prompt(id);
         }
+    }
+
+    /// Whether the request ends at this id.
+    boolean stopsAt(int id) {
+        for (int stop : stops) {
+            if (stop == id) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /// Positions it may come to hold: the reservation.
