@@ -145,7 +145,7 @@ final class DecodeStep {
         Product out = added(form.body((double) s.hidden() * width), width);
         if (bucket <= fusedRows(width)) {
             // Beside the row its gates are read, and a norm of one head.
-            staged("gemv_gated_add", "gemv_gated", "delta out", layers, out, 4.0 * width, 512);
+            staged("gemv_gated_add", "delta out", layers, out, 4.0 * width, 512);
         } else {
             add("gated_norm", "delta out", layers, Cost.of(6.0 * rows * width, gatedBlocks()));
             plain("add", "delta out", layers, out);
@@ -278,7 +278,7 @@ final class DecodeStep {
     private void normed(String result, String purpose, int calls, Product p) {
         if (bucket <= fusedRows(p.depth())) {
             String name = "gemv_norm_" + result;
-            staged(name, "gemv_norm", purpose, calls, p, 2.0 * p.depth(), 4 * p.depth());
+            staged(name, purpose, calls, p, 2.0 * p.depth(), 4 * p.depth());
         } else {
             norm(purpose, calls);
             plain(result, purpose, calls, p);
@@ -287,17 +287,18 @@ final class DecodeStep {
 
     /// A product that norms its rows in every block.
     ///
+    /// @param name its kernel's: up to the last underscore that of its figures
     /// @param in bytes of a row before the norm
     /// @param norm bytes of its weights
-    private void staged(
-            String name, String form, String purpose, int calls, Product p, double in, int norm) {
+    private void staged(String name, String purpose, int calls, Product p, double in, int norm) {
         double blocks = blocks(p);
         Cost cost =
                 Cost.of(p.weights() + norm + rows * (in + p.out()), blocks)
                         .caching(blocks * (rows * in + norm))
                         .computing(2.0 * rows * p.outputs() * p.depth());
         double shared = rows * stagedBytes(p.depth());
-        add(new Launch(name, form, purpose, calls, shared, cost));
+        String figures = name.substring(0, name.lastIndexOf('_'));
+        add(new Launch(name, figures, purpose, calls, shared, cost));
     }
 
     /// A product of rows as they are. Groups of rows that share weights run side by side, so that
