@@ -223,7 +223,8 @@ TEST(gemm_of_rows_beyond_32_bits) {
     const Problem p({0, 6, -1, 6, 40}, random);
     const FarMatrix x(p.x), weight(p.weight);
     DeviceArray<f32> near(poisoned<f32>(p, 8), "near"), dst(size_t{6} * FarMatrix::STRIDE, "dst");
-    p.run(KERNEL_OF(gemm_f32_64), 64, near, 8, 0, 6);
+    const Forms forms = FORMS_OF(f32);
+    p.run(forms[0], near, 8, 0, 6);
     launch(KERNEL_OF(gemm_f32_64), {1}, GEMM_THREADS, 32768,
            GemmArgs{dst.address(), x.address(), weight.address(), {0, 0, 6}, FarMatrix::STRIDE, FarMatrix::STRIDE, FarMatrix::STRIDE,
                     40, 6, 0});
