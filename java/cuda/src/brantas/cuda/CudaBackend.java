@@ -9,6 +9,7 @@ import brantas.cuda.driver.Stream;
 import brantas.cuda.launch.DeltaForm;
 import brantas.cuda.launch.Embed;
 import brantas.cuda.launch.GatherRows;
+import brantas.cuda.launch.Gemm.Result;
 import brantas.cuda.launch.Matrix;
 import brantas.op.AttentionNorms;
 import brantas.op.AttentionShape;
@@ -80,7 +81,7 @@ final class CudaBackend implements Backend {
         embed = new Embed(module);
         gather = new GatherRows(module);
         norms = new Norms(step, module);
-        linear = new Linear(step, norms, module, device);
+        linear = new Linear(step, module, device);
         attention = new Attention(store, step, module);
         DeltaForm fast = DeltaForm.of(device.info().sharedMemory());
         delta = new Delta(store, step, module, choice.exact() ? DeltaForm.EXACT : fast);
@@ -303,19 +304,26 @@ final class CudaBackend implements Backend {
     @Override
     public void normLinear(
             Buffer dst, Buffer x, Norm norm, Buffer normed, Weight weight, RowSpan rows) {
-        linear.normed(device(dst), device(x), norm, device(normed), device(weight), rows);
+        if (!linear.normed(Result.BF16, device(dst), device(x), norm, device(weight), rows)) {
+            Backend.super.normLinear(dst, x, norm, normed, weight, rows);
+        }
     }
 
     @Override
     public void normSwiGlu(
             Buffer dst, Buffer x, Norm norm, Buffer normed, Weight weight, RowSpan rows) {
-        linear.normedSwiGlu(device(dst), device(x), norm, device(normed), device(weight), rows);
+        if (!linear.normed(Result.SWIGLU, device(dst), device(x), norm, device(weight), rows)) {
+            Backend.super.normSwiGlu(dst, x, norm, normed, weight, rows);
+        }
     }
 
     @Override
     public void gatedLinearAdd(
             Buffer dst, Buffer o, Buffer projected, GatedNorm norm, Weight weight, RowSpan rows) {
-        linear.gatedAdd(device(dst), device(o), device(projected), norm, device(weight), rows);
+        DeviceWeight matrix = device(weight);
+        if (!linear.gatedAdd(device(dst), device(o), device(projected), norm, matrix, rows)) {
+            Backend.super.gatedLinearAdd(dst, o, projected, norm, weight, rows);
+        }
     }
 
     @Override

@@ -83,6 +83,12 @@ final class CurrentStep {
         return recording() ? Rows.of(0, 0) : Rows.of(span.singles(), span.rows());
     }
 
+    /// Whether there are rows, `most` at most, and each is alone in its sequence.
+    boolean hasOnlySingles(RowSpan span, int most) {
+        int count = singles(span).count();
+        return count > 0 && count <= most && several(span).count() == 0;
+    }
+
     private Rows recorded(RowSpan span) {
         long live =
                 switch (span.of()) {

@@ -69,14 +69,14 @@ final class Experts {
             DeviceBuffer normed,
             Weight router,
             RowSpan span) {
-        Rows rows = step.singles(span);
         Matrix matrix = CudaBackend.device(router).matrix();
         int most = Math.min(Route.NORMED_TOGETHER, Gemv.fusedRows(matrix.cols()));
-        if (rows.count() == 0 || rows.count() > most || step.several(span).count() > 0) {
+        if (!step.hasOnlySingles(span, most)) {
             return false;
         }
         long weight = CudaBackend.device(norm.weight()).address();
         Route.Unnormed from = new Route.Unnormed(x.matrix(), weight, norm.eps(), normed.matrix());
+        Rows rows = step.singles(span);
         route.launch(step.stream(), choice(dst), from, matrix, dst.work(), rows);
         return true;
     }

@@ -16,18 +16,16 @@ import brantas.settings.Machine;
 
 /// Matrix products: single rows stream the weights, the others go to the tensor cores in tiles, by
 /// our own kernel or, where the environment asks for it and it is faster here, by cuBLAS. A norm
-/// before a product is part of its launch when there are few single rows and no others; that does
-/// not show in the result.
+/// before a product can be part of its launch when there are few single rows and no others; that
+/// does not show in the result.
 final class Linear {
     private final CurrentStep step;
-    private final Norms norms;
     private final Gemv gemv;
     private final Gemm gemm;
     private final VendorGemm.Answer vendor;
 
-    Linear(CurrentStep step, Norms norms, Module module, Device device) {
+    Linear(CurrentStep step, Module module, Device device) {
         this.step = step;
-        this.norms = norms;
         gemv = new Gemv(module, device.info());
         gemm = new Gemm(module, device.info());
         vendor =
@@ -55,41 +53,34 @@ final class Linear {
         product(Result.SWIGLU, dst, x, weight, rows);
     }
 
-    void normed(
+    /// A product of normed rows in one launch, if they are few.
+    ///
+    /// @param result BF16 or SWIGLU
+    /// @return false if nothing was done
+    boolean normed(
+            Result result,
             DeviceBuffer dst,
             DeviceBuffer x,
             Norm norm,
-            DeviceBuffer normed,
             DeviceWeight weight,
             RowSpan rows) {
         checkNarrow(dst);
-        if (joins(weight, rows)) {
-            gemv.normed(
-                    step.stream(), dst.matrix(), through(norm, x), weight.matrix(), singles(rows));
-        } else {
-            norms.rms(normed, x, norm, rows);
-            product(Result.BF16, dst, normed, weight, rows);
+        if (!joins(weight, rows)) {
+            return false;
         }
+        Gemv.Normed from = through(norm, x);
+        if (result == Result.SWIGLU) {
+            gemv.normedSwiGlu(step.stream(), dst.matrix(), from, weight.matrix(), singles(rows));
+        } else {
+            gemv.normed(step.stream(), dst.matrix(), from, weight.matrix(), singles(rows));
+        }
+        return true;
     }
 
-    void normedSwiGlu(
-            DeviceBuffer dst,
-            DeviceBuffer x,
-            Norm norm,
-            DeviceBuffer normed,
-            DeviceWeight weight,
-            RowSpan rows) {
-        checkNarrow(dst);
-        if (joins(weight, rows)) {
-            gemv.normedSwiGlu(
-                    step.stream(), dst.matrix(), through(norm, x), weight.matrix(), singles(rows));
-        } else {
-            norms.rms(normed, x, norm, rows);
-            product(Result.SWIGLU, dst, normed, weight, rows);
-        }
-    }
-
-    void gatedAdd(
+    /// A product of gated and normed rows that is added, in one launch, if they are few.
+    ///
+    /// @return false if nothing was done
+    boolean gatedAdd(
             DeviceBuffer dst,
             DeviceBuffer o,
             DeviceBuffer projected,
@@ -97,18 +88,17 @@ final class Linear {
             DeviceWeight weight,
             RowSpan rows) {
         checkNarrow(dst);
-        if (joins(weight, rows)) {
-            Gemv.Gated gated =
-                    new Gemv.Gated(
-                            o.matrix(),
-                            projected.matrix(),
-                            CudaBackend.device(norm.weight()).address(),
-                            norm.shape());
-            gemv.gated(step.stream(), dst.matrix(), gated, weight.matrix(), singles(rows));
-        } else {
-            norms.gated(o, o, projected, norm, rows);
-            product(Result.ADD, dst, o, weight, rows);
+        if (!joins(weight, rows)) {
+            return false;
         }
+        Gemv.Gated gated =
+                new Gemv.Gated(
+                        o.matrix(),
+                        projected.matrix(),
+                        CudaBackend.device(norm.weight()).address(),
+                        norm.shape());
+        gemv.gated(step.stream(), dst.matrix(), gated, weight.matrix(), singles(rows));
+        return true;
     }
 
     /// Logits of the rows that the window of outputs names, if one launch can do it.
@@ -132,10 +122,7 @@ final class Linear {
 
     /// Whether the norm of these rows is computed by the launch that reads the weight.
     private boolean joins(DeviceWeight weight, RowSpan rows) {
-        int count = singles(rows).count();
-        return count > 0
-                && count <= Gemv.fusedRows(weight.matrix().cols())
-                && step.several(rows).count() == 0;
+        return step.hasOnlySingles(rows, Gemv.fusedRows(weight.matrix().cols()));
     }
 
     private Rows singles(RowSpan rows) {

@@ -239,7 +239,7 @@ public final class Gemv {
     }
 
     /// Shared memory of a row with a norm: whole steps, and half a one against bank conflicts.
-    private static int stagedBytes(int depth) {
+    static int stagedBytes(int depth) {
         return Short.BYTES * (Math.ceilDiv(depth, STEP) * STEP + STEP / 2);
     }
 

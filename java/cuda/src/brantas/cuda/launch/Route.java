@@ -189,9 +189,8 @@ public final class Route {
         }
     }
 
-    /// Sums of the warps and, half a step of 64 apart, whole steps of each row in bf16.
+    /// Sums of the warps, and the rows.
     private static int sharedBytes(int rows, int cols) {
-        int pitch = Math.ceilDiv(cols, 64) * 64 + 32;
-        return 4240 + rows * pitch * Short.BYTES;
+        return 4240 + rows * Gemv.stagedBytes(cols);
     }
 }
